@@ -1,0 +1,53 @@
+//! What the compiler must know of the world outside the text. The caller answers, so that the compiler itself
+//! does no I/O and the editor's unsaved text counts.
+
+use std::path::{Path, PathBuf};
+
+/// What a path leads to, symbolic links not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file and its size in bytes.
+    File(u64),
+    /// A directory.
+    Directory,
+    /// A symbolic link and its target as written.
+    Symlink(PathBuf),
+    /// A socket, device, FIFO …
+    Other,
+}
+
+/// Answers about the file system and the host. Every answer may be `None`: not known.
+pub trait Facts: Send + Sync {
+    /// What the path is; `Some(None)` when it is known not to exist.
+    fn kind(&self, path: &Path) -> Option<Option<FileKind>>;
+    /// Names in a directory, sorted; at most `limit`.
+    fn list(&self, path: &Path, limit: usize) -> Option<Vec<String>>;
+    /// Text of a file of at most `limit` bytes (unsaved text wins in an editor).
+    fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>>;
+    /// The user's home directory.
+    fn home(&self) -> Option<PathBuf>;
+    /// Host CPUs and memory in MiB.
+    fn host_limits(&self) -> Option<(u32, u64)>;
+}
+
+/// Knows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFacts;
+
+impl Facts for NoFacts {
+    fn kind(&self, _: &Path) -> Option<Option<FileKind>> {
+        None
+    }
+    fn list(&self, _: &Path, _: usize) -> Option<Vec<String>> {
+        None
+    }
+    fn read(&self, _: &Path, _: usize) -> Option<Vec<u8>> {
+        None
+    }
+    fn home(&self) -> Option<PathBuf> {
+        None
+    }
+    fn host_limits(&self) -> Option<(u32, u64)> {
+        None
+    }
+}

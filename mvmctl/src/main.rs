@@ -1,0 +1,3 @@
+//! The `mvmctl` program.
+
+fn main() {}

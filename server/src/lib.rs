@@ -1,0 +1,1 @@
+//! The language server and the checker; the only room that knows LSP.

@@ -1,0 +1,3 @@
+//! The `mvm-lsp` program.
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! From Workload IR to a running microVM and the result of a call: plan, build, boot, call, policy, registry.
+//! Building executes no project code on the host; a guest has no network device; secrets stay out of images.
+
+pub mod build;
+mod context;
+mod error;
+mod home;
+pub mod machine;
+
+pub use context::{Context, Event, Reporter, Silent, Stage};
+pub use error::{Error, ErrorKind, Result};
+pub use home::Home;
