@@ -37,11 +37,30 @@ pub enum Stage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A stage begins; `detail` names its object ("32 packages").
-    Started { stage: Stage, detail: String },
+    Started {
+        /// Which.
+        stage: Stage,
+        /// Its object.
+        detail: String,
+    },
     /// Part of a stage is done; `total` is 0 when unknown.
-    Progress { stage: Stage, done: u64, total: u64 },
+    Progress {
+        /// Which.
+        stage: Stage,
+        /// Units done (bytes or items).
+        done: u64,
+        /// Units there are.
+        total: u64,
+    },
     /// A stage is over; `cached` when nothing had to be done.
-    Finished { stage: Stage, elapsed: Duration, cached: bool },
+    Finished {
+        /// Which.
+        stage: Stage,
+        /// How long it took.
+        elapsed: Duration,
+        /// Nothing had to be done.
+        cached: bool,
+    },
     /// Something the user should know (a substitution, a fallback), one sentence.
     Note(String),
 }

@@ -6,6 +6,7 @@ mod context;
 mod error;
 mod home;
 pub mod machine;
+pub mod workflow;
 
 pub use context::{Context, Event, Reporter, Silent, Stage};
 pub use error::{Error, ErrorKind, Result};
