@@ -28,6 +28,11 @@ pub trait Facts: Send + Sync {
     fn home(&self) -> Option<PathBuf>;
     /// Host CPUs and memory in MiB.
     fn host_limits(&self) -> Option<(u32, u64)>;
+    /// A number that changes whenever an answer may have changed. `None`: answers may change at any time, so nothing
+    /// that depends on them is cached.
+    fn revision(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Knows nothing.
@@ -49,5 +54,8 @@ impl Facts for NoFacts {
     }
     fn host_limits(&self) -> Option<(u32, u64)> {
         None
+    }
+    fn revision(&self) -> Option<u64> {
+        Some(0)
     }
 }
