@@ -3,9 +3,16 @@
 
 pub mod build;
 mod context;
+pub mod deps;
+pub mod digest;
 mod error;
 mod home;
+pub mod image;
+pub mod kernel;
+pub mod layer;
 pub mod machine;
+pub mod secrets;
+pub mod tree;
 pub mod workflow;
 
 pub use context::{Context, Event, Reporter, Silent, Stage};

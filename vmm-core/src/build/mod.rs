@@ -2,10 +2,12 @@
 //! What comes out is a [`BuildRecord`], everything that a boot needs, by digest.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use workload_ir::Workload;
+
+use crate::{Context, Error, ErrorKind, Home, Result};
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -78,4 +80,19 @@ pub enum LayerRole {
     Source,
     /// What `before_build` changed.
     Hooks,
+}
+
+/// Builds a workload. Blocking: call it from a thread that may wait.
+pub fn build(_home: &Home, _request: BuildRequest, _ctx: &Context) -> Result<BuildRecord> {
+    Err(Error::new(ErrorKind::Build, "building: not built in yet"))
+}
+
+/// Collects the workload's sources and writes `workload.json`, the sources and `compile.json` to a directory.
+pub fn compile(_workload: &Workload, _base_dir: &Path, _out_dir: &Path, _ctx: &Context) -> Result<()> {
+    Err(Error::new(ErrorKind::Build, "compiling: not built in yet"))
+}
+
+/// Reads a directory that [`compile`] wrote.
+pub fn load_compiled(_dir: &Path) -> Result<BuildRequest> {
+    Err(Error::new(ErrorKind::Build, "reading a compiled workload: not built in yet"))
 }

@@ -1,0 +1,97 @@
+//! Package sources: from the declared package names to a lock of exact versions and digests, and from the lock to
+//! a file tree.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tree::Tree;
+use crate::{Context, Error, ErrorKind, Home, Result};
+
+/// Resolves package names and assembles their files. One per source (Nix, the distribution's archive).
+pub trait PackageSource {
+    /// From declared names to exact versions. Refuses, naming what there is, when a name or version is not
+    /// available and substitution is not allowed.
+    fn resolve(&self, packages: &[String], options: &ResolveOptions, ctx: &Context) -> Result<ImageLock>;
+    /// Fetches what the lock names (from the cache where it is there), verifies every digest, and reads it into a
+    /// tree. The same lock gives the same tree.
+    fn assemble(&self, lock: &ImageLock, ctx: &Context) -> Result<AssembledImage>;
+}
+
+/// How packages are resolved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResolveOptions {
+    /// Take the nearest version the source has.
+    pub allow_substitute: bool,
+    /// Use only what is in the cache.
+    pub offline: bool,
+}
+
+/// Where packages come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// The `nix` on this host.
+    Nix,
+    /// The archive of the Debian or Ubuntu this host runs.
+    Debian,
+}
+
+/// Exact versions and digests of everything a base image holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageLock {
+    /// Where the packages come from.
+    pub source: SourceKind,
+    /// Which release of the source: `debian-12`, or a nixpkgs revision.
+    pub release: String,
+    /// The names as declared, in IR order: what the lock answers.
+    pub declared: Vec<String>,
+    /// All packages, dependencies included, sorted by name.
+    pub packages: Vec<LockedPackage>,
+}
+
+/// One package of a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// The source's own name, `libpython3.11-minimal`.
+    pub name: String,
+    /// Exact version.
+    pub version: String,
+    /// SHA-256 of the package file, lower-case hex.
+    pub sha256: String,
+    /// Where the file comes from when it is not the lock's source (`wheel` for a tool from a Python wheel).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The declared name it answers; absent for dependencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
+    /// What was asked for, when this is a substitute: `python312`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substituted_for: Option<String>,
+}
+
+/// A base image's files, and how the guest uses them.
+#[derive(Clone, Debug)]
+pub struct AssembledImage {
+    /// The files.
+    pub tree: Tree,
+    /// `PATH` in the guest.
+    pub path: String,
+    /// Interpreter of each language: `python` → `/usr/bin/python3.11`.
+    pub interpreters: BTreeMap<String, String>,
+    /// Further environment (certificate bundle, library paths).
+    pub env: BTreeMap<String, String>,
+}
+
+/// The package source of this host: Nix where it is installed, else the distribution's archive, else a refusal
+/// that says what to install. With a lock: the source that the lock names.
+pub fn select(
+    _home: &Home,
+    _lock: Option<SourceKind>,
+    _options: &ResolveOptions,
+    _ctx: &Context,
+) -> Result<Box<dyn PackageSource>> {
+    Err(Error::new(ErrorKind::Environment, "choosing a package source: none is built in yet"))
+}
