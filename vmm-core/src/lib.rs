@@ -11,6 +11,7 @@ pub mod image;
 pub mod kernel;
 pub mod layer;
 pub mod machine;
+pub mod sdk;
 pub mod secrets;
 pub mod tree;
 pub mod workflow;
