@@ -1,6 +1,10 @@
 //! Package sources: from the declared package names to a lock of exact versions and digests, and from the lock to
 //! a file tree.
 
+pub mod blobs;
+pub(crate) mod command;
+pub mod debian;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
