@@ -51,6 +51,18 @@ impl Home {
             state: place("XDG_STATE_HOME", ".local/state")?,
         })
     }
+    /// A directory of the cache, made for this user alone if it is missing.
+    pub fn cache_dir(&self, name: &str) -> crate::Result<PathBuf> {
+        made(self.cache.join(name))
+    }
+    /// A directory of the data, made for this user alone if it is missing.
+    pub fn data_dir(&self, name: &str) -> crate::Result<PathBuf> {
+        made(self.data.join(name))
+    }
+    /// A directory of the state, made for this user alone if it is missing.
+    pub fn state_dir(&self, name: &str) -> crate::Result<PathBuf> {
+        made(self.state.join(name))
+    }
     /// Layers, packages, kernels: safe to delete.
     pub fn cache(&self) -> &Path {
         &self.cache
@@ -63,6 +75,11 @@ impl Home {
     pub fn state(&self) -> &Path {
         &self.state
     }
+}
+
+fn made(path: PathBuf) -> crate::Result<PathBuf> {
+    crate::fsio::private_dir(&path)?;
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -91,5 +108,20 @@ mod tests {
     fn relative_paths_and_nothing_at_all_are_refused() {
         assert_eq!(from(&[("MVM_HOME", "m")]).unwrap_err().kind(), crate::ErrorKind::Usage);
         assert_eq!(from(&[]).unwrap_err().kind(), crate::ErrorKind::Environment);
+    }
+
+    #[test]
+    fn directories_are_private_and_a_file_in_the_way_is_named() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(&dir.path().join("m"));
+        let made = home.data_dir("secrets").unwrap();
+        for path in [made.as_path(), home.data()] {
+            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        std::fs::write(home.data().join("x"), "").unwrap();
+        let error = home.data_dir("x/y").unwrap_err();
+        assert!(error.to_string().contains("/m/data/x/y"), "{error}");
+        assert!(error.remedy().is_some());
     }
 }
