@@ -184,7 +184,7 @@ impl<W: Write + Seek> Writer<W> {
         for _ in 0..size / BLOCK {
             put32(&mut self.inodes, &[BLOCK as u32 | BLOCK_UNCOMPRESSED]);
         }
-        if size % BLOCK > 0 {
+        if !size.is_multiple_of(BLOCK) {
             put32(&mut self.inodes, &[(size % BLOCK) as u32 | BLOCK_UNCOMPRESSED]);
         }
         Ok(place)
