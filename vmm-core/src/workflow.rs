@@ -15,6 +15,9 @@ use crate::machine::{
 use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage};
 
 mod adapter;
+mod builds;
+
+pub use builds::load as load_build;
 
 /// Takes what the guest prints, in order. Called from any thread; must not block.
 pub type OutputSink = Arc<dyn Fn(Output) + Send + Sync>;
@@ -117,7 +120,9 @@ pub async fn build(
         allow_substitute: options.allow_substitute,
         offline: options.offline,
     };
-    adapter::build(home, request, ctx).await
+    let record = adapter::build(home, request, ctx).await?;
+    builds::save(home, &record)?;
+    Ok(record)
 }
 
 /// Starts one app of a built workload and returns when its function is ready.
@@ -131,6 +136,33 @@ pub async fn up(
     let app = select_app(&record.workload, app)?.name.clone();
     let name = machine_name(&record.workload, &app);
     start(home, record, app, name, launch, false, ctx).await
+}
+
+/// Calls a function of a running machine. `output` takes what it prints meanwhile.
+pub async fn call(
+    home: &Home,
+    machine: &str,
+    request: &CallRequest,
+    output: Option<OutputSink>,
+    ctx: &Context,
+) -> Result<CallOutcome> {
+    ctx.check()?;
+    adapter::call(home, machine, request, output, ctx).await
+}
+
+/// The machines there are. What crashed is cleaned up on the way.
+pub async fn list(home: &Home) -> Result<Vec<MachineInfo>> {
+    adapter::list(home).await
+}
+
+/// What a machine has written so far; with `follow` also what it writes until it stops.
+pub async fn logs(home: &Home, machine: &str, follow: bool, output: OutputSink, ctx: &Context) -> Result<()> {
+    adapter::logs(home, machine, follow, output, ctx).await
+}
+
+/// Stops a machine and waits until nothing of it is left.
+pub async fn down(home: &Home, machine: &str, ctx: &Context) -> Result<()> {
+    adapter::down(home, machine, ctx).await
 }
 
 /// Builds, boots, calls and stops. Whatever happens between — an error, a cancellation, this future dropped — no

@@ -7,8 +7,15 @@ use crate::build::{BuildRecord, BuildRequest};
 use crate::machine::{CallOutcome, CallRequest, MachineInfo, UpRequest};
 use crate::{Context, Error, ErrorKind, Home, Result};
 
-pub(super) async fn build(_home: &Home, _request: BuildRequest, _ctx: &Context) -> Result<BuildRecord> {
-    Err(pending("build"))
+/// The room's own function blocks; it watches the context, and is waited for even when that is cancelled.
+pub(super) async fn build(home: &Home, request: BuildRequest, ctx: &Context) -> Result<BuildRecord> {
+    let (home, ctx) = (home.clone(), ctx.clone());
+    tokio::task::spawn_blocking(move || crate::build::build(&home, request, &ctx)).await.map_err(crashed)?
+}
+
+fn crashed(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, format!("the build crashed: {error}"))
+        .help("this is a defect of mvm; please report it with the declaration")
 }
 
 pub(super) async fn up(_home: &Home, _request: UpRequest, _ctx: &Context) -> Result<MachineInfo> {
@@ -23,6 +30,18 @@ pub(super) async fn call(
     _ctx: &Context,
 ) -> Result<CallOutcome> {
     Err(pending("call"))
+}
+
+pub(super) async fn list(_home: &Home) -> Result<Vec<MachineInfo>> {
+    Ok(Vec::new())
+}
+
+pub(super) async fn logs(_: &Home, _: &str, _follow: bool, _: OutputSink, _: &Context) -> Result<()> {
+    Err(pending("logs"))
+}
+
+pub(super) async fn down(_home: &Home, _name: &str, _ctx: &Context) -> Result<()> {
+    Err(pending("down"))
 }
 
 pub(super) async fn down_if_up(_home: &Home, _name: &str, _limit: Duration) -> Result<()> {

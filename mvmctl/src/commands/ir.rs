@@ -1,0 +1,66 @@
+//! `mvmctl ir`: validate, hash, diff, schema.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use vmm_core::{Context, Error, ErrorKind, Result};
+use workload_ir::Workload;
+
+use super::interruptible;
+use crate::cli::IrCommand;
+use crate::failure::{Failure, Outcome};
+use crate::input::load_file;
+use crate::ir::{Difference, diff, hash, schema};
+use crate::ui::Ui;
+
+pub async fn ir(command: IrCommand, ui: &Ui, ctx: &Context) -> Outcome {
+    match command {
+        IrCommand::Validate { file } => {
+            let workload = load(file.clone(), ui, ctx).await?;
+            let digest = hash(&workload)?;
+            ui.result(&json!({"valid": true, "id": workload.id, "ir_hash": digest}), || {
+                format!("{}: valid ({})\n", file.display(), workload.id)
+            })?;
+            Ok(0)
+        }
+        IrCommand::Hash { file } => {
+            let digest = hash(&load(file, ui, ctx).await?)?;
+            ui.result(&json!({ "ir_hash": digest }), || format!("{digest}\n"))?;
+            Ok(0)
+        }
+        IrCommand::Diff { old, new } => {
+            let old = to_value(&load(old, ui, ctx).await?)?;
+            let new = to_value(&load(new, ui, ctx).await?)?;
+            let differences = diff(&old, &new);
+            ui.result(&json!({"equal": differences.is_empty(), "differences": differences}), || {
+                differences.iter().map(|d| line(d, ui)).collect()
+            })?;
+            Ok(u8::from(!differences.is_empty()))
+        }
+        IrCommand::Schema => {
+            ui.print(schema().as_bytes())?;
+            Ok(0)
+        }
+    }
+}
+
+async fn load(file: PathBuf, ui: &Ui, ctx: &Context) -> Result<Workload, Failure> {
+    let ui = ui.clone();
+    Ok(interruptible(ctx, move || load_file(&file, &ui)).await?.workload)
+}
+
+fn to_value(workload: &Workload) -> Result<Value> {
+    serde_json::to_value(workload).map_err(|e| Error::new(ErrorKind::Internal, format!("writing IR: {e}")))
+}
+
+fn line(difference: &Difference, ui: &Ui) -> String {
+    let Difference { pointer, old, new } = difference;
+    let mut out = format!("{pointer}\n");
+    if let Some(old) = old {
+        out.push_str(&ui.paint_out("31", &format!("  - {old}\n")));
+    }
+    if let Some(new) = new {
+        out.push_str(&ui.paint_out("32", &format!("  + {new}\n")));
+    }
+    out
+}
