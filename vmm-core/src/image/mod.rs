@@ -92,10 +92,24 @@ pub struct AssembledImage {
 /// The package source of this host: Nix where it is installed, else the distribution's archive, else a refusal
 /// that says what to install. With a lock: the source that the lock names.
 pub fn select(
-    _home: &Home,
-    _lock: Option<SourceKind>,
-    _options: &ResolveOptions,
+    home: &Home,
+    lock: Option<SourceKind>,
+    options: &ResolveOptions,
     _ctx: &Context,
 ) -> Result<Box<dyn PackageSource>> {
-    Err(Error::new(ErrorKind::Environment, "choosing a package source: none is built in yet"))
+    match lock {
+        Some(SourceKind::Debian) | None if debian::Apt::available() => {
+            Ok(Box::new(debian::Debian::open(home, options)?))
+        }
+        Some(SourceKind::Debian) => Err(Error::new(
+            ErrorKind::Environment,
+            "the lock names packages of a Debian archive, and this machine has no apt",
+        )
+        .help("build on Debian or Ubuntu, or delete the lock")),
+        Some(SourceKind::Nix) | None => Err(Error::new(
+            ErrorKind::Environment,
+            "no package source: neither `nix` nor `apt-get` is on PATH",
+        )
+        .help("install Nix (the package `nix-bin` of most distributions), or build on Debian or Ubuntu")),
+    }
 }

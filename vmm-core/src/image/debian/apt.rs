@@ -103,6 +103,13 @@ impl Apt {
         Ok(done.stdout.lines().map(str::to_owned).collect())
     }
 
+    /// The version that a name would give now; none if the archive has no such package.
+    pub fn candidate(&self, ctx: &Context, name: &str) -> Result<Option<String>> {
+        let _lock = self.lock(ctx)?;
+        let done = self.apt("apt-cache").args(["--no-all-versions", "show", "--", name]).run(ctx)?;
+        Ok(done.stdout.split("\n\n").filter_map(stanza).find(|s| s.name == name).map(|s| s.version))
+    }
+
     /// The packages and everything they depend on, without recommendations and without what only a package
     /// manager needs, sorted by name.
     pub fn resolve(&self, ctx: &Context, names: &[&str]) -> Result<Vec<DebPackage>> {

@@ -1,6 +1,13 @@
 //! Images from a Debian or Ubuntu archive: names, exact versions, and a tree assembled without running anything.
 
 pub mod apt;
+mod assemble;
+pub(crate) mod base;
+mod choose;
 mod conf;
+mod names;
+mod source;
+mod tools;
 
 pub use apt::{Apt, DebPackage};
+pub use source::Debian;
