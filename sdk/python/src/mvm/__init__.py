@@ -16,7 +16,7 @@ everything that is not needed to run a declaration lives in modules that are loa
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Literal, NoReturn, Protocol, TypedDict, TypeVar, Union
 
     from typing_extensions import NotRequired, ParamSpec, TypeAlias
@@ -237,17 +237,22 @@ class Declaration(Value):
         if _CHECKED:
             from mvm._check import check_function
 
-            check_function(self.helper, function)
-        target = self
-        for other in _declarations:
-            same = self.helper == other.helper == "func" and self.arguments["name"] == other.arguments["name"] is not None
-            if same and other.functions[0].__module__ == function.__module__:
-                target = other
+            check_function(self.helper, self.arguments, function)
+        target = self._shared_by(function) or self
         if target is self:
             _declarations.append(self)
         target.functions.append(function)
         function.mvm = target  # type: ignore[attr-defined]
         return function  # type: ignore[return-value]
+
+    def _shared_by(self, function: "Callable[..., Any]") -> "Declaration | None":
+        """An earlier `func` of the same name in the same module, which this one adds an entrypoint to."""
+        name = self.arguments["name"]
+        for other in _declarations if self.helper == "func" and name is not None else ():
+            same = other.helper == "func" and other.arguments["name"] == name
+            if same and other.functions[0].__module__ == function.__module__:
+                return other
+        return None
 
 
 # What the decorators of the running program received, for `python -m mvm emit`.
@@ -412,7 +417,7 @@ def dns_system() -> "Dns":
 
 
 @_helper
-def dns_resolver(host: "str", port: "int" = 53) -> "Dns":
+def dns_resolver(host: "str", *, port: "int" = 53) -> "Dns":
     """Resolve names with a given server.
 
     Args:

@@ -14,7 +14,7 @@ On a host use `mvmctl compile FILE --out -`, which prints the same and executes 
 
 def emit(target: "str") -> "str":
     """Executes a file or a module and returns the canonical Workload IR of its declarations."""
-    import importlib
+    import importlib.machinery
     import importlib.util
     import os
 
@@ -26,12 +26,13 @@ def emit(target: "str") -> "str":
         return canonical(workload_of(module.__name__, module.__file__))
     name = os.path.splitext(os.path.basename(target))[0]
     sys.path.insert(0, os.path.dirname(os.path.abspath(target)))
-    spec = importlib.util.spec_from_file_location(name, target)
-    if spec is None or spec.loader is None:
+    loader = importlib.machinery.SourceFileLoader(name, target)
+    spec = importlib.util.spec_from_file_location(name, target, loader=loader)
+    if spec is None:
         raise ImportError(f"{target} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return canonical(workload_of(name, os.path.abspath(target)))
 
 

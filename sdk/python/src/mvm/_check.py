@@ -30,12 +30,14 @@ def check(helper: "str", arguments: "Mapping[str, Any]") -> "None":
         _identifier("`id` of `mvm.workload`", arguments["id"])
 
 
-def check_function(helper: "str", function: "Any") -> "None":
-    """A declaration decorates a function at the top level of a module."""
+def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any") -> "None":
+    """A declaration decorates a function at the top level of a module, and may take its name."""
     code = getattr(function, "__code__", None)
     if code is None or function.__qualname__ != function.__name__:
         what = "a class" if isinstance(function, type) else "a nested function or a method" if code else "no function"
         raise DeclarationError("MVM007", f"`@mvm.{helper}` decorates {what}; move it to a function at the top level")
+    if arguments["name"] is None:
+        _identifier("the name of the app, which is the function's,", function.__name__)
 
 
 # Lower and upper bounds, as in the IR's validation.
@@ -60,16 +62,21 @@ def _misfit(expected: "Type", value: "Any") -> "tuple[Type, object] | None":
         misfits = [_misfit(one, value) for one in rest]
         return None if None in misfits else (expected, value)
     if kind == "list":
-        if not isinstance(value, (list, tuple)):
+        if not _is(value, list, tuple):
             return expected, value
         return next(filter(None, (_misfit(rest[0], one) for one in value)), None)
     if kind == "dict":
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        if not _is(value, dict) or not all(_is(key, str) for key in value):
             return expected, value
         return next(filter(None, (_misfit(rest[0], one) for one in value.values())), None)
     if kind == "port":
         return _misfit_port(expected, value)
     return None if _fits(kind, rest, value) else (expected, value)
+
+
+def _is(value: "Any", *kinds: "type") -> "bool":
+    """`isinstance` that leaves the value's static type alone: what is in it is not known yet."""
+    return isinstance(value, kinds)
 
 
 def _fits(kind: "str", rest: "tuple[Any, ...]", value: "object") -> "bool":
@@ -84,8 +91,8 @@ def _fits(kind: "str", rest: "tuple[Any, ...]", value: "object") -> "bool":
     return isinstance(value, Value) and value.helper in rest
 
 
-def _misfit_port(expected: "Type", value: "object") -> "tuple[Type, object] | None":
-    if not isinstance(value, dict):
+def _misfit_port(expected: "Type", value: "Any") -> "tuple[Type, object] | None":
+    if not _is(value, dict):
         return expected, value
     for name, (_, required) in PORT.items():
         if required and name not in value:

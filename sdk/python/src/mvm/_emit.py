@@ -9,7 +9,7 @@ from mvm import Declaration, DeclarationError, Value, _declarations, _workloads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     Json = dict[str, Any]
@@ -41,18 +41,28 @@ def lower(declared: "Sequence[Declaration]", id: "str | None", file: "str | None
     }
 
 
-def canonical(value: "object") -> "str":
+def canonical(value: "Any") -> "str":
     """RFC 8785: sorted keys, no white space, shortest escapes. Floats do not occur in the IR."""
     import json
 
-    if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+    if _is(value, dict):
+        keys: "list[str]" = sorted(value, key=_utf_16)
         return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in keys) + "}"
-    if isinstance(value, (list, tuple)):
+    if _is(value, list, tuple):
         return "[" + ",".join(map(canonical, value)) + "]"
-    if isinstance(value, float):
+    if _is(value, float):
         raise TypeError("a floating-point number has no place in the IR")
     return json.dumps(value, ensure_ascii=False)
+
+
+def _utf_16(key: "str") -> "bytes":
+    """What RFC 8785 sorts by."""
+    return key.encode("utf-16-be", "surrogatepass")
+
+
+def _is(value: "Any", *kinds: "type") -> "bool":
+    """`isinstance` that leaves the value's static type alone."""
+    return isinstance(value, kinds)
 
 
 def _app(declaration: "Declaration", volumes: "dict[str, Json]", file: "str | None") -> "Json":
@@ -87,7 +97,7 @@ def _present(fields: "Json") -> "Json":
 
 def _copy(value: "Value") -> "Json":
     """The arguments of a helper, as they are."""
-    return _present({k: list(v) if isinstance(v, (list, tuple)) else v for k, v in value.arguments.items()})
+    return _present({k: list(v) if _is(v, list, tuple) else v for k, v in value.arguments.items()})
 
 
 def _source(given: "Any") -> "Json":
@@ -114,7 +124,7 @@ def _image(image: "Value | None") -> "Json":
 
 
 def _resources(resources: "Value | None") -> "Json":
-    given = resources.arguments if resources else {}
+    given: "Mapping[str, Any]" = resources.arguments if resources else {}
     cores = given.get("cpu_cores", 1)
     for spelling in ("cpu", "vcpus"):
         if given.get(spelling) is not None:
@@ -124,7 +134,7 @@ def _resources(resources: "Value | None") -> "Json":
 
 
 def _network(network: "Value | None", depends_on: "Iterable[Value]") -> "Json":
-    given = network.arguments if network else {}
+    given: "Mapping[str, Any]" = network.arguments if network else {}
     egress = given.get("egress")
     https = given.get("allow_https")
     allowlist = [_copy(one) for one in egress.arguments["allowlist"]] if egress else []
@@ -172,12 +182,12 @@ def _entrypoints(declaration: "Declaration", source: "str", file: "str | None") 
     if given["entrypoint"] is not None:
         listed.append(given["entrypoint"])
     lowered = [_entrypoint(one) for one in listed]
-    if not listed or declaration.helper == "func" and len(declaration.functions) > 1:
+    if not listed or (declaration.helper == "func" and len(declaration.functions) > 1):
         lowered += [_own(function, source, file) for function in declaration.functions[bool(listed) :]]
     functions = [one for one in lowered if one["kind"] == "function"]
-    if functions and not any(one["primary"] for one in functions):
-        if len(functions) == 1 or declaration.helper == "func":
-            functions[0]["primary"] = True
+    one_is_first = len(functions) == 1 or declaration.helper == "func"
+    if functions and one_is_first and not any(one["primary"] for one in functions):
+        functions[0]["primary"] = True
     _add_schemas(lowered, declaration, source, file)
     return lowered
 
@@ -233,7 +243,7 @@ def _dependencies(value: "Value | None") -> "Json":
 
 def _several(hooks: "Any") -> "Sequence[Any]":
     """One hook, a line, an argument vector, or a list of hooks: a list of hooks."""
-    if isinstance(hooks, (str, Value)) or hooks and all(isinstance(one, str) for one in hooks):
+    if isinstance(hooks, (str, Value)) or (hooks and all(isinstance(one, str) for one in hooks)):
         return [hooks]
     return list(hooks)
 
