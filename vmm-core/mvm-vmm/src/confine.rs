@@ -1,0 +1,119 @@
+//! The wall around the VMM: no new privileges, no capabilities, no file system (Landlock), bounded resources, and
+//! per thread a list of system calls (seccomp); whatever is not on it kills the process.
+
+use std::collections::BTreeMap;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
+use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
+
+use crate::error::{Error, Result};
+use crate::sys;
+
+/// `KVM_RUN`, the only request a CPU thread makes of its descriptor.
+const KVM_RUN: u64 = 0xAE80;
+/// Memory beyond the guest's own: code, stacks, queues. Generous, since an address space is not memory.
+const OVERHEAD_MB: u64 = 512;
+/// Descriptors: disks, events per queue, a few of our own.
+const MAX_FILES: u64 = 256;
+
+/// The signal that takes a CPU thread out of `KVM_RUN`.
+pub fn kick_signal() -> i32 {
+    SIGRTMIN()
+}
+
+/// The signal's handler does nothing: its arrival is what matters.
+pub fn install_kick_handler() -> Result<()> {
+    extern "C" fn nothing(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+    register_signal_handler(kick_signal(), nothing)
+        .map_err(|e| Error::Confine(format!("installing the kick handler: {e}")))
+}
+
+/// What holds for the whole process. Called once, before any thread is started.
+pub fn process(memory_mb: u32) -> Result<()> {
+    let step = |what: &'static str| move |e: std::io::Error| Error::Confine(format!("{what}: {e}"));
+    sys::give_up_privileges().map_err(step("giving up privileges"))?;
+    sys::limit(libc::RLIMIT_AS, (u64::from(memory_mb) + OVERHEAD_MB) << 20)
+        .map_err(step("bounding memory"))?;
+    sys::limit(libc::RLIMIT_NOFILE, MAX_FILES).map_err(step("bounding descriptors"))?;
+    sys::limit(libc::RLIMIT_CORE, 0).map_err(step("forbidding core dumps"))?;
+    sys::drop_capabilities().map_err(step("dropping capabilities"))?;
+    landlock()
+}
+
+/// No path can be opened, no address connected to or bound, from here on. Kernels without Landlock (before 5.13)
+/// leave this to seccomp, which has neither `open` nor `socket` on its lists.
+fn landlock() -> Result<()> {
+    let refused = |e: landlock::RulesetError| Error::Confine(format!("Landlock: {e}"));
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI::V6))
+        .and_then(|r| r.handle_access(AccessNet::from_all(ABI::V6)))
+        .and_then(|r| r.scope(Scope::from_all(ABI::V6)))
+        .and_then(Ruleset::create)
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .map(|_| ())
+        .map_err(refused)
+}
+
+/// Calls that any thread of ours makes: memory, locks, signals, its own end.
+const COMMON: &[i64] = &[
+    libc::SYS_futex,          // locks, channels, joining
+    libc::SYS_mmap,           // the allocator
+    libc::SYS_munmap,         // the allocator, stacks of threads that ended
+    libc::SYS_mremap,         // the allocator
+    libc::SYS_mprotect,       // the allocator's arenas
+    libc::SYS_brk,            // the allocator
+    libc::SYS_madvise,        // a thread's stack when it ends
+    libc::SYS_rt_sigprocmask, // a thread's end
+    libc::SYS_sigaltstack,    // a thread's end
+    libc::SYS_rt_sigreturn,   // the kick
+    libc::SYS_write,          // console, status, events
+    libc::SYS_getrandom,      // the entropy device; the allocator's seeds
+    libc::SYS_exit,           // a thread's end
+    libc::SYS_exit_group,     // the process's end
+    libc::SYS_rseq,           // a thread's start
+    libc::SYS_sched_yield,    // waiting for a CPU to leave
+];
+
+/// Calls of the loop that serves devices.
+const IO: &[i64] = &[
+    libc::SYS_epoll_wait, // the loop
+    libc::SYS_read,       // events
+    libc::SYS_readv,      // channel to guest
+    libc::SYS_writev,     // guest to channel
+    libc::SYS_recvfrom,   // is the channel still there?
+    libc::SYS_preadv,     // disks
+    libc::SYS_pwritev,    // scratch disk
+    libc::SYS_fdatasync,  // flush
+    libc::SYS_tgkill,     // the kick
+    libc::SYS_getpid,     // the kick
+    libc::SYS_close,      // the end
+];
+
+/// The wall of a CPU thread.
+pub fn vcpu_thread() -> Result<()> {
+    let run_only = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, KVM_RUN)
+        .and_then(|condition| SeccompRule::new(vec![condition]))
+        .map_err(|e| Error::Confine(e.to_string()))?;
+    apply(COMMON, vec![(libc::SYS_ioctl, vec![run_only])])
+}
+
+/// The wall of the loop that serves devices.
+pub fn io_thread() -> Result<()> {
+    apply(&[COMMON, IO].concat(), Vec::new())
+}
+
+fn apply(calls: &[i64], conditional: Vec<(i64, Vec<SeccompRule>)>) -> Result<()> {
+    let refused = |what: String| Error::Confine(format!("seccomp: {what}"));
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.iter().map(|call| (*call, Vec::new())).collect();
+    rules.extend(conditional);
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)
+            .map_err(|e| refused(e.to_string()))?;
+    let program = BpfProgram::try_from(filter).map_err(|e| refused(e.to_string()))?;
+    seccompiler::apply_filter(&program).map_err(|e| refused(e.to_string()))
+}

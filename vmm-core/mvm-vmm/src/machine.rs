@@ -1,0 +1,240 @@
+//! The recipe of a machine, top to bottom: memory, interrupt controllers, devices, tables, kernel, CPUs. Then one
+//! thread per CPU and one loop for everything else.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_pit_config};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
+use vm_superio::Serial;
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+use crate::bus::{Bus, SerialInterrupt};
+use crate::config::Config;
+use crate::error::{Error, Result, kvm, os};
+use crate::status::{Exit, Status};
+use crate::virtio::block::Block;
+use crate::virtio::console::Console;
+use crate::virtio::mmio::{QUEUE_NOTIFY, Transport};
+use crate::virtio::rng::Rng;
+use crate::virtio::{Device, Interrupt, Memory};
+use crate::{acpi, boot, confine, layout, sys, vcpu};
+
+/// What the epoll loop is told about an event: the channel's socket, the end of a CPU, or a queue's notification.
+const TOKEN_CHANNEL: u64 = u64::MAX;
+const TOKEN_EXIT: u64 = u64::MAX - 1;
+
+/// A machine that is built and not yet running.
+pub struct Machine {
+    config: Config,
+    vm: VmFd,
+    bus: Arc<Bus>,
+    vcpus: Vec<VcpuFd>,
+    status: Arc<Status>,
+    epoll: Epoll,
+    /// Kept open for as long as the loop may be told of them; index = token.
+    notifications: Vec<(usize, usize, EventFd)>,
+    /// Kept open: its events belong to the descriptor.
+    _channel: UnixStream,
+    channel_index: usize,
+    // Guest memory must outlive the VM that maps it.
+    _mem: Memory,
+}
+
+impl Machine {
+    /// Builds a machine.
+    pub fn build(config: Config, start: Instant) -> Result<Machine> {
+        let status = Arc::new(Status::new(sys::take_file(config.status_fd), start));
+        let kvm_fd = Kvm::new().map_err(kvm("open /dev/kvm"))?;
+        check_capabilities(&kvm_fd)?;
+        let vm = kvm_fd.create_vm().map_err(kvm("create a virtual machine"))?;
+        let mem = Memory::new(boot::memory(u64::from(config.memory_mb) << 20)?);
+        sys::map_memory(&vm, &mem)?;
+        create_interrupt_controllers(&vm)?;
+
+        let channel = sys::take_socket(config.channel_fd);
+        let devices = devices(&config, &channel)?;
+        let channel_index = devices.len() - 2;
+        let epoll = Epoll::new().map_err(os("create an epoll set"))?;
+        let mut notifications = Vec::new();
+        let mut transports = Vec::new();
+        for (index, device) in devices.into_iter().enumerate() {
+            let line = event_fd()?;
+            vm.register_irqfd(&line, layout::virtio_irq(index)).map_err(kvm("register an interrupt"))?;
+            let transport = Transport::new(device, Memory::clone(&mem), Interrupt::new(line));
+            for queue in 0..transport.queue_count() {
+                let event = event_fd()?;
+                let address = IoEventAddress::Mmio(layout::virtio_window(index) + QUEUE_NOTIFY);
+                vm.register_ioevent(&event, &address, queue as u32)
+                    .map_err(kvm("register a notification"))?;
+                watch(&epoll, event.as_raw_fd(), EventSet::IN, notifications.len() as u64)?;
+                notifications.push((index, queue, event));
+            }
+            transports.push(transport);
+        }
+        let channel_events = EventSet::IN | EventSet::OUT | EventSet::READ_HANG_UP | EventSet::EDGE_TRIGGERED;
+        watch(&epoll, channel.as_raw_fd(), channel_events, TOKEN_CHANNEL)?;
+        let serial_line = event_fd()?;
+        vm.register_irqfd(&serial_line, layout::SERIAL_IRQ)
+            .map_err(kvm("register the console's interrupt"))?;
+        let serial = Serial::new(SerialInterrupt(serial_line), sys::take_file(config.console_fd));
+
+        let rsdp = acpi::write_tables(&mem, config.vcpus, transports.len())?;
+        let (mut kernel, mut initrd) = (sys::take_file(config.kernel_fd), sys::take_file(config.initrd_fd));
+        let entry = boot::load(&mem, &mut kernel, &mut initrd, &config.cmdline, rsdp)?;
+        let supported =
+            kvm_fd.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(kvm("list CPU features"))?;
+        let vcpus = (0..config.vcpus)
+            .map(|id| vcpu::create(&vm, id, config.vcpus, &supported, &mem, entry))
+            .collect::<Result<Vec<VcpuFd>>>()?;
+        let bus = Arc::new(Bus::new(serial, transports));
+        Ok(Machine {
+            config,
+            vm,
+            bus,
+            vcpus,
+            status,
+            epoll,
+            notifications,
+            _channel: channel,
+            channel_index,
+            _mem: mem,
+        })
+    }
+
+    /// Runs the machine to its end.
+    pub fn run(mut self) -> Result<Exit> {
+        confine::install_kick_handler()?;
+        let exit_event = event_fd()?;
+        watch(&self.epoll, exit_event.as_raw_fd(), EventSet::IN, TOKEN_EXIT)?;
+        if self.config.confine {
+            confine::process(self.config.memory_mb)?;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, exits) = mpsc::channel();
+        let mut threads = Vec::new();
+        for mut vcpu in std::mem::take(&mut self.vcpus) {
+            let (bus, stop, status) = (Arc::clone(&self.bus), Arc::clone(&stop), Arc::clone(&self.status));
+            let (sender, event) = (sender.clone(), exit_event.try_clone().map_err(os("copy an event"))?);
+            let confined = self.config.confine;
+            let thread = std::thread::Builder::new()
+                .name(format!("vcpu{}", threads.len()))
+                .spawn(move || {
+                    let confined = if confined { confine::vcpu_thread() } else { Ok(()) };
+                    let exit = match confined {
+                        Ok(()) => vcpu::run(&mut vcpu, &bus, &stop, &status),
+                        Err(e) => Exit::Failed(e.to_string()),
+                    };
+                    let _ = sender.send(exit);
+                    let _ = event.write(1);
+                })
+                .map_err(os("start a CPU's thread"))?;
+            threads.push(thread);
+        }
+        if self.config.confine {
+            confine::io_thread()?;
+        }
+        let exit = self.serve(&exits);
+        stop.store(true, Ordering::Release);
+        end_threads(threads);
+        self.status.exit(&exit);
+        drop(self.vm);
+        Ok(exit)
+    }
+
+    /// Everything that is not a CPU: queue notifications, the channel, the end.
+    fn serve(&self, exits: &mpsc::Receiver<Exit>) -> Exit {
+        let mut events = vec![EpollEvent::default(); 32];
+        loop {
+            let count = match self.epoll.wait(-1, &mut events) {
+                Ok(count) => count,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(e) => return Exit::Failed(format!("waiting for events: {e}")),
+            };
+            for event in &events[..count] {
+                match event.data() {
+                    TOKEN_EXIT => return exits.try_recv().unwrap_or(Exit::Stopped),
+                    // The supervisor's end of the channel is what this machine lives for.
+                    TOKEN_CHANNEL if hung_up(event.event_set()) => return Exit::Stopped,
+                    TOKEN_CHANNEL => {
+                        self.bus.with_virtio(self.channel_index, Transport::outside_ready);
+                    }
+                    token => {
+                        let Some((device, queue, event)) = self.notifications.get(token as usize) else {
+                            continue;
+                        };
+                        let _ = event.read();
+                        self.bus.with_virtio(*device, |device| device.notify(*queue));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Wakes CPUs out of KVM until each thread has seen that it is over.
+fn end_threads(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        while !thread.is_finished() {
+            sys::signal_thread(&thread, confine::kick_signal());
+            std::thread::yield_now();
+        }
+        let _ = thread.join();
+    }
+}
+
+/// Layers and scratch disk, then the channel, then entropy.
+fn devices(config: &Config, channel: &UnixStream) -> Result<Vec<Box<dyn Device>>> {
+    let mut devices: Vec<Box<dyn Device>> = Vec::new();
+    for (index, disk) in config.disks.iter().enumerate() {
+        let block = Block::new(sys::take_file(disk.fd), disk.read_only, &format!("mvm-disk-{index}"));
+        devices.push(Box::new(block.map_err(os("measure a disk"))?));
+    }
+    let channel = channel.try_clone().map_err(os("copy the channel"))?;
+    devices.push(Box::new(Console::new(channel).map_err(os("prepare the channel"))?));
+    devices.push(Box::new(Rng::default()));
+    Ok(devices)
+}
+
+fn check_capabilities(kvm_fd: &Kvm) -> Result<()> {
+    for (cap, name) in [
+        (Cap::Irqchip, "interrupt controllers in the kernel"),
+        (Cap::Ioeventfd, "ioeventfd"),
+        (Cap::Irqfd, "irqfd"),
+        (Cap::UserMemory, "user memory"),
+        (Cap::ExtCpuid, "CPUID control"),
+        (Cap::ImmediateExit, "immediate exit"),
+    ] {
+        if !kvm_fd.check_extension(cap) {
+            return Err(Error::Lacking(name));
+        }
+    }
+    Ok(())
+}
+
+fn create_interrupt_controllers(vm: &VmFd) -> Result<()> {
+    vm.set_identity_map_address(layout::KVM_IDENTITY_MAP).map_err(kvm("place the identity map"))?;
+    vm.set_tss_address(layout::KVM_TSS).map_err(kvm("place the task state"))?;
+    vm.create_irq_chip().map_err(kvm("create the interrupt controllers"))?;
+    // The kernel checks its timer interrupt against the PIT before it has any other clock.
+    let pit = kvm_pit_config { flags: kvm_bindings::KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
+    vm.create_pit2(pit).map_err(kvm("create the timer"))
+}
+
+fn event_fd() -> Result<EventFd> {
+    EventFd::new(EFD_NONBLOCK).map_err(os("create an event"))
+}
+
+fn watch(epoll: &Epoll, fd: i32, events: EventSet, token: u64) -> Result<()> {
+    epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(events, token)).map_err(os("watch a descriptor"))
+}
+
+fn hung_up(events: EventSet) -> bool {
+    events.intersects(EventSet::READ_HANG_UP | EventSet::HANG_UP | EventSet::ERROR)
+}

@@ -1,0 +1,93 @@
+//! The few calls of the operating system and of KVM that Rust cannot check, each behind a safe function. With
+//! `iov`, the only module with `unsafe`.
+#![allow(unsafe_code)] // this is where it lives; every block says why it holds
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{FromRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::thread::JoinHandleExt;
+use std::thread::JoinHandle;
+
+use kvm_bindings::kvm_userspace_memory_region;
+use kvm_ioctls::VmFd;
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+
+use crate::error::{Error, Result, kvm};
+use crate::virtio::Memory;
+
+/// Takes over a descriptor that the supervisor passed. [`crate::config::Config::parse`] has seen that each is
+/// named once; the machine takes each once.
+pub fn take_file(fd: RawFd) -> File {
+    // SAFETY: the configuration gives each descriptor to exactly one owner.
+    unsafe { File::from_raw_fd(fd) }
+}
+
+/// Takes over a socket that the supervisor passed.
+pub fn take_socket(fd: RawFd) -> UnixStream {
+    // SAFETY: as for `take_file`.
+    unsafe { UnixStream::from_raw_fd(fd) }
+}
+
+/// Makes guest memory the VM's. The caller keeps `mem` for as long as the VM lives.
+pub fn map_memory(vm: &VmFd, mem: &Memory) -> Result<()> {
+    for (slot, region) in mem.iter().enumerate() {
+        let host = mem.get_host_address(region.start_addr()).map_err(|e| Error::Memory(e.to_string()))?;
+        let region = kvm_userspace_memory_region {
+            slot: slot as u32,
+            guest_phys_addr: region.start_addr().0,
+            memory_size: region.len(),
+            userspace_addr: host as u64,
+            flags: 0,
+        };
+        // SAFETY: the range is mapped and stays so while `mem` lives; regions of one memory do not overlap.
+        unsafe { vm.set_user_memory_region(region) }.map_err(kvm("map guest memory"))?;
+    }
+    Ok(())
+}
+
+/// Sends a signal to a thread that has not been joined.
+pub fn signal_thread<T>(thread: &JoinHandle<T>, signal: i32) {
+    // SAFETY: the handle is not joined yet, so the id is valid; the signal's handler does nothing.
+    unsafe { libc::pthread_kill(thread.as_pthread_t(), signal) };
+}
+
+/// Fills a buffer from the host's entropy.
+pub fn random(bytes: &mut [u8]) {
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        // SAFETY: pointer and length describe one live buffer.
+        let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        // Nothing comes only when a signal interrupts; then the call is made again.
+        filled += usize::try_from(got).unwrap_or(0);
+    }
+}
+
+/// No new privileges for this process and what it might execute; no core dump, no tracing by its equals.
+pub fn give_up_privileges() -> io::Result<()> {
+    // SAFETY: prctl with constant arguments and no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+}
+
+/// Bounds a resource for good.
+pub fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    // SAFETY: the pointer is to a live structure that the call only reads.
+    check(unsafe { libc::setrlimit(resource, &limit) })
+}
+
+/// Drops every capability.
+pub fn drop_capabilities() -> io::Result<()> {
+    // _LINUX_CAPABILITY_VERSION_3: a header and two triples of sets, all empty.
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let sets = [0u32; 6];
+    // SAFETY: both pointers are to live arrays of the size that this version of the call reads.
+    let done = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    check(i32::try_from(done).unwrap_or(-1))
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
