@@ -73,9 +73,11 @@ const COMMON: &[i64] = &[
     libc::SYS_rt_sigreturn,   // the kick
     libc::SYS_write,          // console, status, events
     libc::SYS_getrandom,      // the entropy device; the allocator's seeds
+    libc::SYS_close,          // a thread's descriptors when it ends
     libc::SYS_exit,           // a thread's end
     libc::SYS_exit_group,     // the process's end
     libc::SYS_rseq,           // a thread's start
+    libc::SYS_clock_gettime,  // clocks, where the vDSO has none
     libc::SYS_sched_yield,    // waiting for a CPU to leave
 ];
 
@@ -91,7 +93,6 @@ const IO: &[i64] = &[
     libc::SYS_fdatasync,  // flush
     libc::SYS_tgkill,     // the kick
     libc::SYS_getpid,     // the kick
-    libc::SYS_close,      // the end
 ];
 
 /// The wall of a CPU thread.

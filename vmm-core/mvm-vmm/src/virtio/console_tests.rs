@@ -1,1 +1,125 @@
-//! Tests.
+//! The channel: the handshake of ports, bytes both ways, back pressure, the end of the other side.
+
+use std::io::{Read, Write};
+
+use super::super::testing::{DATA, Driver};
+use super::*;
+
+fn channel() -> (UnixStream, Driver) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (ours, Driver::ready(Box::new(Console::new(theirs).unwrap())))
+}
+
+fn send_control(driver: &mut Driver, port: u32, event: u16, value: u16) {
+    let message = [&port.to_le_bytes()[..], &event.to_le_bytes(), &value.to_le_bytes()].concat();
+    driver.write(DATA, &message);
+    driver.chain(CONTROL_TRANSMIT, 0, &[(DATA, 8, false)]);
+    driver.offer(CONTROL_TRANSMIT, 0);
+}
+
+#[test]
+fn announces_one_named_port() {
+    let (_host, mut driver) = channel();
+    for index in 0..4u16 {
+        driver.chain(CONTROL_RECEIVE, index, &[(DATA + 0x1000 + u64::from(index) * 64, 64, true)]);
+        driver.offer(CONTROL_RECEIVE, index);
+    }
+    send_control(&mut driver, 0xffff_ffff, DEVICE_READY, 1);
+    send_control(&mut driver, PORT, PORT_READY, 1);
+    assert_eq!(driver.used(CONTROL_RECEIVE), 3);
+    assert_eq!(driver.read(DATA + 0x1000, 8), control(PORT_ADD, 1, b""));
+    assert_eq!(driver.read(DATA + 0x1040, 17), control(PORT_NAME, 1, NAME));
+    assert_eq!(driver.read(DATA + 0x1080, 8), control(PORT_OPEN, 1, b""));
+}
+
+#[test]
+fn carries_bytes_both_ways() {
+    let (mut host, mut driver) = channel();
+    driver.write(DATA, b"from the guest");
+    driver.chain(TRANSMIT, 0, &[(DATA, 5, false), (DATA + 5, 9, false)]);
+    driver.offer(TRANSMIT, 0);
+    let mut got = [0; 14];
+    host.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"from the guest");
+    assert_eq!(driver.used(TRANSMIT), 1);
+
+    host.write_all(b"from the host").unwrap();
+    driver.chain(RECEIVE, 0, &[(DATA + 0x1000, 4, true), (DATA + 0x2000, 64, true)]);
+    driver.offer(RECEIVE, 0);
+    assert_eq!(driver.used_entry(RECEIVE, 0), (0, 13));
+    assert_eq!(driver.read(DATA + 0x1000, 4), b"from");
+    assert_eq!(driver.read(DATA + 0x2000, 9), b" the host");
+}
+
+#[test]
+fn a_buffer_waits_for_the_host_and_is_used_when_it_speaks() {
+    let (mut host, mut driver) = channel();
+    driver.chain(RECEIVE, 0, &[(DATA, 64, true)]);
+    driver.offer(RECEIVE, 0);
+    assert_eq!(driver.used(RECEIVE), 0);
+    host.write_all(b"now").unwrap();
+    driver.transport.outside_ready();
+    assert_eq!(driver.used_entry(RECEIVE, 0), (0, 3));
+    assert!(driver.interrupted());
+}
+
+#[test]
+fn a_host_that_does_not_read_holds_the_buffer_and_loses_no_byte() {
+    let (mut host, mut driver) = channel();
+    let len = 3 << 20;
+    let pattern: Vec<u8> = (0..len).map(|i| (i * 7 % 251) as u8).collect();
+    driver.write(DATA, &pattern);
+    driver.chain(TRANSMIT, 0, &[(DATA, len as u32, false)]);
+    driver.offer(TRANSMIT, 0);
+    assert_eq!(driver.used(TRANSMIT), 0, "the socket cannot hold 3 MiB");
+    let mut got = Vec::new();
+    let mut piece = vec![0; 1 << 16];
+    while got.len() < len as usize {
+        match host.read(&mut piece) {
+            Ok(n) => got.extend_from_slice(&piece[..n]),
+            Err(_) => driver.transport.outside_ready(),
+        }
+    }
+    assert!(got == pattern);
+    driver.transport.outside_ready();
+    assert_eq!(driver.used(TRANSMIT), 1);
+}
+
+#[test]
+fn a_closed_host_leaves_the_device_standing() {
+    let (host, mut driver) = channel();
+    drop(host);
+    driver.chain(RECEIVE, 0, &[(DATA, 64, true)]);
+    driver.offer(RECEIVE, 0);
+    driver.chain(TRANSMIT, 0, &[(DATA, 64, false)]);
+    driver.offer(TRANSMIT, 0);
+    assert!(!driver.needs_reset());
+}
+
+#[test]
+fn buffers_outside_memory_stop_the_device() {
+    let (_host, mut driver) = channel();
+    driver.chain(TRANSMIT, 0, &[(1 << 42, 64, false)]);
+    driver.offer(TRANSMIT, 0);
+    assert!(driver.needs_reset());
+}
+
+#[test]
+fn empty_chains_are_given_back() {
+    let (_host, mut driver) = channel();
+    driver.chain(RECEIVE, 0, &[(DATA, 64, false)]);
+    driver.offer(RECEIVE, 0);
+    driver.chain(TRANSMIT, 0, &[(DATA, 64, true)]);
+    driver.offer(TRANSMIT, 0);
+    assert_eq!((driver.used(RECEIVE), driver.used(TRANSMIT)), (1, 1));
+}
+
+#[test]
+fn a_flood_of_control_messages_stops_the_device() {
+    let (_host, mut driver) = channel();
+    for _ in 0..=MAX_CONTROL {
+        send_control(&mut driver, PORT, PORT_READY, 1);
+    }
+    assert!(driver.needs_reset());
+}

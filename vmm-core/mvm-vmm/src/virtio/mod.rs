@@ -5,6 +5,8 @@ pub mod block;
 pub mod console;
 pub mod mmio;
 pub mod rng;
+#[cfg(test)]
+pub mod testing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
