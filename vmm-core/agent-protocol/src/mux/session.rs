@@ -48,6 +48,8 @@ struct Entry {
     send_window: u32,
     receive_ended: bool,
     send_ended: bool,
+    /// The peer has forgotten the stream; what it sent before can still be read.
+    reset: bool,
 }
 
 /// The state of one side.
@@ -136,12 +138,12 @@ impl Session {
         if header.flags & SYN != 0 && !self.admit_stream(id)? {
             return Ok(());
         }
-        if header.flags & RST != 0 {
-            self.streams.remove(&id);
-            return Ok(());
-        }
         // Frames of a stream that we have just forgotten may still be on their way.
         let Some(entry) = self.streams.get_mut(&id) else { return Ok(()) };
+        if header.flags & RST != 0 {
+            entry.reset = true;
+            return Ok(());
+        }
         if header.kind == Kind::Window {
             entry.send_window =
                 entry.send_window.checked_add(header.length).ok_or("a window grew over its bounds")?;
@@ -189,7 +191,7 @@ impl Session {
             return Progress::Bytes(0);
         }
         if entry.received.is_empty() {
-            return match (entry.receive_ended, over) {
+            return match (entry.receive_ended, over || entry.reset) {
                 (true, _) => Progress::Ended,
                 (false, true) => Progress::Gone,
                 (false, false) => Progress::Wait,
@@ -201,7 +203,7 @@ impl Session {
         buffer[..count].copy_from_slice(&part[..count]);
         entry.received.drain(..count);
         entry.consumed += count as u32;
-        if entry.consumed >= WINDOW / 2 && !entry.receive_ended {
+        if entry.consumed >= WINDOW / 2 && !entry.receive_ended && !entry.reset {
             let more = std::mem::take(&mut entry.consumed);
             entry.receive_window += more;
             self.control(Kind::Window, 0, id, more);
@@ -216,7 +218,7 @@ impl Session {
         }
         let full = self.queued >= MAX_QUEUED;
         let Some(entry) = self.streams.get_mut(&id) else { return Progress::Gone };
-        if entry.send_ended {
+        if entry.send_ended || entry.reset {
             return Progress::Gone;
         }
         if bytes.is_empty() {
@@ -238,7 +240,7 @@ impl Session {
     /// Says that we will write no more.
     pub fn finish(&mut self, id: u32) {
         let Some(entry) = self.streams.get_mut(&id) else { return };
-        if !std::mem::replace(&mut entry.send_ended, true) {
+        if !std::mem::replace(&mut entry.send_ended, true) && !entry.reset {
             self.control(Kind::Window, FIN, id, 0);
         }
     }
@@ -246,6 +248,9 @@ impl Session {
     /// Forgets a stream. Unless both sides had ended it in order, the peer is told to forget it too.
     pub fn forget(&mut self, id: u32) {
         let Some(entry) = self.streams.remove(&id) else { return };
+        if entry.reset {
+            return;
+        }
         if !entry.receive_ended {
             self.control(Kind::Window, RST, id, 0);
         } else if !entry.send_ended {
@@ -255,7 +260,7 @@ impl Session {
 
     /// Whether the peer has forgotten the stream, or will send no more.
     pub fn is_left(&self, id: u32) -> bool {
-        self.over || self.streams.get(&id).is_none_or(|entry| entry.receive_ended)
+        self.over || self.streams.get(&id).is_none_or(|entry| entry.receive_ended || entry.reset)
     }
 
     /// Whether the queue to the wire has room.

@@ -56,12 +56,16 @@ fn a_reader_that_does_not_read_stops_the_writer_at_the_window() {
 }
 
 #[test]
-fn forgetting_a_stream_resets_it_at_the_other_side() {
+fn forgetting_a_stream_resets_it_at_the_other_side_without_losing_what_was_said() {
     let (mut host, mut guest, id) = pair();
+    guest.write(id, b"bye");
     guest.forget(id);
     deliver(&mut guest, &mut host);
     assert_eq!(host.write(id, b"x"), Progress::Gone);
     assert!(host.is_left(id));
+    let mut buffer = [0; 8];
+    assert_eq!(host.read(id, &mut buffer), Progress::Bytes(3));
+    assert_eq!(host.read(id, &mut buffer), Progress::Gone, "it was not ended in order");
 }
 
 #[test]
