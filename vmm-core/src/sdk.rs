@@ -14,8 +14,16 @@ macro_rules! package {
     };
 }
 
-static FILES: &[(&str, &[u8])] =
-    package!["__init__.py", "__main__.py", "_check.py", "_emit.py", "_schema.py", "_table.py", "py.typed"];
+static FILES: &[(&str, &[u8])] = package![
+    "__init__.py",
+    "__main__.py",
+    "_check.py",
+    "_emit.py",
+    "_limits.py",
+    "_schema.py",
+    "_table.py",
+    "py.typed"
+];
 
 /// Paths below [`DIRECTORY`] and contents, sorted by path.
 pub fn files() -> &'static [(&'static str, &'static [u8])] {

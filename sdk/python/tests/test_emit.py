@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import HERE, REPOSITORY, python
+
 from mvm._emit import canonical
 
 DECLARATIONS = sorted((HERE / "declarations").glob("*.py"))
@@ -77,7 +78,7 @@ def test_what_cannot_be_emitted_says_why(tmp_path: Path, text: str, rule: str, c
     (tmp_path / "tool.py").write_text(text)
     done = python("-m", "mvm", "emit", "tool.py", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
-    assert rule in done.stderr or rule == "SyntaxError" and "invalid syntax" in done.stderr
+    assert rule in done.stderr or (rule == "SyntaxError" and "invalid syntax" in done.stderr)
 
 
 def test_usage() -> None:

@@ -84,6 +84,10 @@ def test_a_second_module_with_the_same_name_is_its_own() -> None:
     assert modules[0]["f"].mvm is not modules[1]["f"].mvm  # type: ignore[attr-defined]
 
 
+def call(function: str, primary: bool | None = None) -> Any:
+    return mvm.entrypoint_function(module="m", function=function, primary=primary)
+
+
 class Wrong:
     """Calls that no declaration may make: what is called, and the rule that answers."""
 
@@ -115,6 +119,33 @@ class Wrong:
         ("MVM011", lambda: mvm.secret("a", name="a")),  # type: ignore[misc]
         ("MVM301", lambda: mvm.resources(memory_mb=16)),
         ("MVM301", lambda: mvm.resources(cpu_cores=65)),
+        ("MVM301", lambda: mvm.resources(vcpus=0)),
+        ("MVM005", lambda: mvm.local_path("")),
+        ("MVM005", lambda: mvm.entrypoint(command=[])),
+        ("MVM005", lambda: mvm.entrypoint(command=[""])),
+        ("MVM005", lambda: mvm.literal("a\0b")),
+        ("MVM005", lambda: mvm.hook(["a", "b\0"])),
+        ("MVM005", lambda: mvm.warm_process(pool_size=0, max_calls_per_worker=1, max_rss_mb=1)),
+        ("MVM005", lambda: mvm.mount(source=mvm.tmpfs(), target="tmp")),
+        ("MVM005", lambda: mvm.network(ports=[{"guest": 1, "mapping_id": "1"}, {"guest": 2}])),
+        ("MVM005", lambda: mvm.app(image=PYTHON, mounts=[mvm.mount(source=mvm.tmpfs(), target="/a")] * 2)),
+        ("MVM006", lambda: mvm.volume("A")),
+        ("MVM006", lambda: mvm.workload_ref("A b")),
+        ("MVM202", lambda: mvm.oci_image("python@sha256:1")),
+        ("MVM202", lambda: mvm.oci_image("python", digest="md5:" + "0" * 64)),
+        ("MVM203", lambda: mvm.oci_image("python@sha256:" + "0" * 64, digest="sha256:" + "1" * 64)),
+        ("MVM403", lambda: mvm.network(mode="host")),
+        ("MVM406", lambda: mvm.host_port("a.example", 0)),
+        ("MVM406", lambda: mvm.dns_resolver("9.9.9.9", port=65536)),
+        ("MVM406", lambda: mvm.network(ports=[{"guest": 70000}])),
+        ("MVM409", lambda: mvm.network(mode="none", allow_https=["a.example"])),
+        ("MVM507", lambda: mvm.app(image=PYTHON, env={"1ST": ""})),
+        ("MVM507", lambda: mvm.secret("a", var="A-B")),
+        ("MVM507", lambda: mvm.entrypoint(command=["a"], env={"": "a"})),
+        ("MVM603", lambda: mvm.app(image=PYTHON, entrypoints=[call("a"), call("b")])),
+        ("MVM603", lambda: mvm.app(image=PYTHON, entrypoints=[call("a", True), call("b", True)])),
+        ("MVM608", lambda: mvm.app(image=PYTHON, entrypoint=call("a"), entrypoints=[call("a")])),
+        ("MVM609", lambda: mvm.app(image=PYTHON, entrypoints=[call("a", True), call("a")])),
     ]
 
 

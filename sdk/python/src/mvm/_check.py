@@ -20,14 +20,9 @@ def check(helper: "str", arguments: "Mapping[str, Any]") -> "None":
     for name, value in arguments.items():
         if value is not None:
             _typed(f"`{name}` of `mvm.{helper}`", types[name], value)
-    bounds = _BOUNDS.get(helper)
-    if bounds:
-        for name, (low, high) in bounds.items():
-            _bounded(f"`{name}` of `mvm.{helper}`", arguments[name], low, high)
-    if helper in ("app", "func") and arguments["name"] is not None:
-        _identifier(f"`name` of `mvm.{helper}`", arguments["name"])
-    elif helper == "workload":
-        _identifier("`id` of `mvm.workload`", arguments["id"])
+    from mvm import _limits
+
+    _limits.check(helper, arguments)
 
 
 def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any") -> "None":
@@ -37,15 +32,9 @@ def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any
         what = "a class" if isinstance(function, type) else "a nested function or a method" if code else "no function"
         raise DeclarationError("MVM007", f"`@mvm.{helper}` decorates {what}; move it to a function at the top level")
     if arguments["name"] is None:
-        _identifier("the name of the app, which is the function's,", function.__name__)
+        from mvm import _limits
 
-
-# Lower and upper bounds, as in the IR's validation.
-_BOUNDS: "dict[str, dict[str, tuple[int, int]]]" = {
-    "resources": {"cpu_cores": (1, 64), "memory_mb": (64, 1 << 20), "rootfs_size_mb": (64, 1 << 20)},
-    "host_port": {"port": (1, 65535)},
-    "dns_resolver": {"port": (1, 65535)},
-}
+        _limits.identifier("the name of the app, which is the function's,", function.__name__)
 
 
 def _typed(where: "str", expected: "Type", value: "object") -> "None":
@@ -104,21 +93,6 @@ def _misfit_port(expected: "Type", value: "Any") -> "tuple[Type, object] | None"
         if wrong is not None:
             return wrong
     return None
-
-
-def _bounded(where: "str", value: "int", low: "int", high: "int") -> "None":
-    if not low <= value <= high:
-        raise DeclarationError("MVM301", f"{where} is {value}; it must be from {low} to {high}")
-
-
-def _identifier(where: "str", value: "str") -> "None":
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    if not (0 < len(value) <= 63 and value[0] in letters and not value.strip(letters + "0123456789-")):
-        raise DeclarationError(
-            "MVM006",
-            f"{where} is {value!r}; it must start with a lower-case letter and hold only lower-case letters, "
-            "digits and `-`, at most 63 characters",
-        )
 
 
 def describe(expected: "Type") -> "str":

@@ -1,0 +1,181 @@
+"""What the values of a declaration must satisfy beyond their types: the IR's own validation, in Python."""
+
+from mvm import DeclarationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    Arguments = Mapping[str, Any]
+
+_LOWER = "abcdefghijklmnopqrstuvwxyz"
+_DIGITS = "0123456789"
+
+# Helper, argument: rule, least, most. `ir/src/limits.rs` has the same.
+_BOUNDS = {
+    "resources": {
+        "cpu_cores": ("MVM301", 1, 64),
+        "cpu": ("MVM301", 1, 64),
+        "vcpus": ("MVM301", 1, 64),
+        "memory_mb": ("MVM301", 64, 1 << 20),
+        "rootfs_size_mb": ("MVM301", 64, 1 << 20),
+    },
+    "host_port": {"port": ("MVM406", 1, 65535)},
+    "dns_resolver": {"port": ("MVM406", 1, 65535)},
+    "warm_process": {
+        "pool_size": ("MVM005", 1, 0xFFFFFFFF),
+        "max_calls_per_worker": ("MVM005", 1, 0xFFFFFFFF),
+        "max_rss_mb": ("MVM005", 1, 0xFFFFFFFF),
+        "max_queue_depth": ("MVM005", 0, 0xFFFFFFFF),
+    },
+    "volume": {"size_mb": ("MVM005", 1, 0xFFFFFFFF)},
+    "tmpfs": {"size_mb": ("MVM005", 1, 0xFFFFFFFF)},
+    "health_check": {
+        "interval_secs": ("MVM005", 1, 0xFFFFFFFF),
+        "timeout_secs": ("MVM005", 1, 0xFFFFFFFF),
+        "retries": ("MVM005", 1, 0xFFFFFFFF),
+        "start_period_secs": ("MVM005", 0, 0xFFFFFFFF),
+    },
+}
+
+# Texts and argument vectors that must not be empty.
+_FILLED = {
+    "local_path": ("path",),
+    "oci_image": ("reference",),
+    "host_port": ("host",),
+    "dns_resolver": ("host",),
+    "secret": ("name",),
+    "entrypoint": ("command",),
+    "entrypoint_function": ("module", "function"),
+    "hook": ("cmd",),
+    "python_deps": ("lockfile",),
+    "node_deps": ("lockfile",),
+    "host_path": ("path",),
+    "health_check": ("command",),
+}
+
+
+def check(helper: "str", given: "Arguments") -> "None":
+    """Raises `DeclarationError` for the first value out of bounds."""
+    for name, (rule, least, most) in _BOUNDS.get(helper, {}).items():
+        value = given[name]
+        if value is not None and not least <= value <= most:
+            raise DeclarationError(rule, f"`{name}` of `mvm.{helper}` is {value}; it must be {least} to {most}")
+    for name in _FILLED.get(helper, ()):
+        if not given[name] or not given[name][0]:
+            raise DeclarationError("MVM005", f"`{name}` of `mvm.{helper}` is empty")
+    for name, value in given.items():
+        if _has_nul(value):
+            raise DeclarationError("MVM005", f"`{name}` of `mvm.{helper}` contains a NUL character")
+    own = _OWN.get(helper)
+    if own:
+        own(helper, given)
+
+
+def identifier(where: "str", value: "str") -> "None":
+    """`^[a-z][a-z0-9-]{0,62}$`"""
+    if not (0 < len(value) <= 63 and value[0] in _LOWER and not value.strip(_LOWER + _DIGITS + "-")):
+        words = "1 to 63 lower-case letters, digits and hyphens and start with a letter"
+        raise DeclarationError("MVM006", f"{where} is {value!r}; it must be {words}")
+
+
+def _has_nul(value: "Any") -> "bool":
+    if isinstance(value, str):
+        return "\0" in value
+    return type(value) in (list, tuple) and any("\0" in one for one in value if isinstance(one, str))
+
+
+def _variable(key: "str") -> "None":
+    letters = _LOWER + _LOWER.upper() + "_"
+    if not key or key[0] not in letters or key.strip(letters + _DIGITS):
+        words = "letters, digits and `_`, and start with no digit"
+        raise DeclarationError("MVM507", f"{key!r} is no name of an environment variable; it must be {words}")
+
+
+def _env(helper: "str", given: "Arguments") -> "None":
+    values: "Mapping[str, Any]" = given["env"] or {}
+    for key, value in values.items():
+        _variable(key)
+        if _has_nul(value):
+            raise DeclarationError("MVM005", f"the value of `{key}` in `env` contains a NUL character")
+
+
+def _declaration(helper: "str", given: "Arguments") -> "None":
+    if given["name"] is not None:
+        identifier(f"`name` of `mvm.{helper}`", given["name"])
+    _env(helper, given)
+    if given["entrypoint"] is not None and given["entrypoints"] is not None:
+        raise DeclarationError("MVM608", f"`mvm.{helper}` takes `entrypoint` or `entrypoints`, not both")
+    functions = [e.arguments for e in given["entrypoints"] or () if e.helper == "entrypoint_function"]
+    primaries = sum(bool(f["primary"]) for f in functions)
+    if primaries > 1 or (primaries == 0 and len(functions) > 1):
+        raise DeclarationError("MVM603", f"exactly one function entrypoint must be primary, {primaries} are")
+    names = [f"{f['module']}.{f['function']}" for f in functions]
+    _once("MVM609", "`{}` stands twice in `entrypoints`", names)
+    targets = [m.arguments["target"] for m in given["mounts"] or ()]
+    _once("MVM005", "two mounts have the target `{}`", targets)
+
+
+def _once(rule: "str", message: "str", values: "Iterable[str]") -> "None":
+    seen: "set[str]" = set()
+    for value in values:
+        if value in seen:
+            raise DeclarationError(rule, message.format(value))
+        seen.add(value)
+
+
+def _workload(helper: "str", given: "Arguments") -> "None":
+    identifier("`id` of `mvm.workload`", given["id"])
+
+
+def _image(helper: "str", given: "Arguments") -> "None":
+    inside = given["reference"].partition("@")[2]
+    for digest in filter(None, (inside, given["digest"])):
+        if not (digest.startswith("sha256:") and len(digest) == 71 and not digest[7:].strip(_DIGITS + "abcdef")):
+            raise DeclarationError("MVM202", "the digest must be `sha256:` and 64 lower-case hex digits")
+    if inside and given["digest"] and inside != given["digest"]:
+        raise DeclarationError("MVM203", "the digest in `reference` and `digest` differ")
+
+
+def _network(helper: "str", given: "Arguments") -> "None":
+    if given["mode"] == "host":
+        raise DeclarationError("MVM403", '`mode="host"` is refused: the guest has no way into the host\'s network')
+    for port in given["ports"] or ():
+        for name in ("guest", "host"):
+            if not 1 <= port.get(name, 1) <= 65535:
+                raise DeclarationError("MVM406", f"`{name}` of a port is {port[name]}; it must be 1 to 65535")
+    positions = enumerate(given["ports"] or ())
+    _once("MVM005", "two ports have the `mapping_id` `{}`", [p.get("mapping_id", str(i)) for i, p in positions])
+    if given["mode"] == "none" and (given["allow_https"] or given["egress"] or given["ports"]):
+        raise DeclarationError("MVM409", "nothing passes with mode `none`: remove the allowlist and the ports")
+
+
+def _secret(helper: "str", given: "Arguments") -> "None":
+    if given["var"] is not None:
+        _variable(given["var"])
+
+
+def _mount(helper: "str", given: "Arguments") -> "None":
+    if not given["target"].startswith("/"):
+        raise DeclarationError("MVM005", "`target` of `mvm.mount` must be an absolute path")
+
+
+def _named(helper: "str", given: "Arguments") -> "None":
+    name = "name" if helper == "volume" else "id"
+    identifier(f"`{name}` of `mvm.{helper}`", given[name])
+
+
+_OWN: "dict[str, Callable[[str, Arguments], None]]" = {
+    "app": _declaration,
+    "func": _declaration,
+    "workload": _workload,
+    "oci_image": _image,
+    "network": _network,
+    "secret": _secret,
+    "entrypoint": _env,
+    "entrypoint_function": _env,
+    "mount": _mount,
+    "volume": _named,
+    "workload_ref": _named,
+}
