@@ -1,0 +1,145 @@
+//! What the client can do, in the few words that matter here, and what the server offers in return.
+
+use tower_lsp::ls_types::*;
+
+use crate::commands;
+use crate::text::Encoding;
+
+/// What the client can do.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// Pulls diagnostics: then none are pushed.
+    pub pulls: bool,
+    /// Can be asked to pull again.
+    pub refreshes_diagnostics: bool,
+    /// Can be asked to fetch lenses again.
+    pub refreshes_lenses: bool,
+    /// Shows related information.
+    pub related: bool,
+    /// Shows links on diagnostic codes.
+    pub code_description: bool,
+    /// Hands a diagnostic's data back in code actions.
+    pub diagnostic_data: bool,
+    /// Takes code actions as literals, not only as commands.
+    pub action_literals: bool,
+    /// Takes versions in edits.
+    pub versioned_edits: bool,
+    /// Shows server-started progress.
+    pub progress: bool,
+    /// Answers `workspace/configuration`.
+    pub configuration: bool,
+    /// Takes registrations for settings.
+    pub registers_configuration: bool,
+    /// Takes registrations for watched files.
+    pub registers_watchers: bool,
+    /// Expands snippets in completions.
+    pub snippets: bool,
+    /// Renders Markdown in hovers.
+    pub markdown: bool,
+    /// Shows symbols as a tree.
+    pub symbol_tree: bool,
+    /// Opens documents on request.
+    pub shows_documents: bool,
+    /// Shows `mvm/output` itself (`experimental.mvm`): the log need not repeat it.
+    pub takes_output: bool,
+}
+
+impl Client {
+    /// Reads the capabilities of `initialize`.
+    pub fn new(c: &ClientCapabilities) -> Self {
+        let text = c.text_document.clone().unwrap_or_default();
+        let workspace = c.workspace.clone().unwrap_or_default();
+        let window = c.window.clone().unwrap_or_default();
+        let publish = text.publish_diagnostics.unwrap_or_default();
+        let pull = text.diagnostic;
+        let item = text.completion.and_then(|c| c.completion_item);
+        let formats = text.hover.and_then(|h| h.content_format);
+        let yes = |flag: Option<bool>| flag.unwrap_or(false);
+        Client {
+            related: yes(publish.related_information),
+            code_description: yes(publish.code_description_support),
+            diagnostic_data: yes(publish.data_support),
+            pulls: pull.is_some(),
+            refreshes_diagnostics: workspace.diagnostics.is_some_and(|d| yes(d.refresh_support)),
+            refreshes_lenses: workspace.code_lens.is_some_and(|l| yes(l.refresh_support)),
+            action_literals: text.code_action.is_some_and(|a| a.code_action_literal_support.is_some()),
+            versioned_edits: workspace.workspace_edit.is_some_and(|e| yes(e.document_changes)),
+            progress: yes(window.work_done_progress),
+            configuration: yes(workspace.configuration),
+            registers_configuration: workspace
+                .did_change_configuration
+                .is_some_and(|d| yes(d.dynamic_registration)),
+            registers_watchers: workspace
+                .did_change_watched_files
+                .is_some_and(|d| yes(d.dynamic_registration)),
+            snippets: item.is_some_and(|i| yes(i.snippet_support)),
+            markdown: formats.is_none_or(|f| f.contains(&MarkupKind::Markdown)),
+            symbol_tree: text.document_symbol.is_some_and(|s| yes(s.hierarchical_document_symbol_support)),
+            takes_output: c.experimental.as_ref().is_some_and(|e| e.get("mvm").is_some_and(|m| m == true)),
+            shows_documents: window.show_document.is_some_and(|s| s.support),
+        }
+    }
+}
+
+/// What the server offers to this client.
+pub fn server(client: &Client, encoding: Encoding) -> ServerCapabilities {
+    let no_progress = WorkDoneProgressOptions { work_done_progress: Some(false) };
+    ServerCapabilities {
+        position_encoding: Some(encoding.kind()),
+        text_document_sync: Some(TextDocumentSyncCapability::Options(TextDocumentSyncOptions {
+            open_close: Some(true),
+            change: Some(TextDocumentSyncKind::INCREMENTAL),
+            save: Some(TextDocumentSyncSaveOptions::Supported(true)),
+            ..TextDocumentSyncOptions::default()
+        })),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        completion_provider: Some(CompletionOptions {
+            trigger_characters: Some([".", "(", ",", "\"", "'", "=", "@"].map(String::from).to_vec()),
+            resolve_provider: Some(false),
+            ..CompletionOptions::default()
+        }),
+        signature_help_provider: Some(SignatureHelpOptions {
+            trigger_characters: Some(vec!["(".into(), ",".into()]),
+            retrigger_characters: Some(vec![")".into(), "=".into()]),
+            work_done_progress_options: no_progress,
+        }),
+        code_action_provider: Some(if client.action_literals {
+            CodeActionProviderCapability::Options(CodeActionOptions {
+                code_action_kinds: Some(vec![CodeActionKind::QUICKFIX, fix_all_kind()]),
+                work_done_progress_options: no_progress,
+                resolve_provider: Some(false),
+            })
+        } else {
+            CodeActionProviderCapability::Simple(true)
+        }),
+        code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(false) }),
+        document_symbol_provider: Some(OneOf::Left(true)),
+        folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
+        execute_command_provider: Some(ExecuteCommandOptions {
+            commands: commands::ALL.iter().map(|&c| c.into()).collect(),
+            work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
+        }),
+        diagnostic_provider: client.pulls.then(|| {
+            DiagnosticServerCapabilities::Options(DiagnosticOptions {
+                identifier: Some("mvm".into()),
+                inter_file_dependencies: true,
+                workspace_diagnostics: false,
+                work_done_progress_options: no_progress,
+            })
+        }),
+        workspace: Some(WorkspaceServerCapabilities {
+            workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                supported: Some(true),
+                change_notifications: Some(OneOf::Left(true)),
+            }),
+            ..WorkspaceServerCapabilities::default()
+        }),
+        experimental: Some(serde_json::json!({ "workloadIr": true })),
+        ..ServerCapabilities::default()
+    }
+}
+
+/// `source.fixAll.mvm`
+pub fn fix_all_kind() -> CodeActionKind {
+    CodeActionKind::new("source.fixAll.mvm")
+}

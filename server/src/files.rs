@@ -1,0 +1,150 @@
+//! Paths, URIs and what the compiler asks about the file system, unsaved text first.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use mvm_compiler::{Facts, FileKind};
+use tower_lsp::ls_types::Uri;
+
+/// Largest source file that is read.
+pub const MAX_SOURCE: u64 = 32 << 20;
+
+/// The path of a `file:` URI.
+pub fn path_of(uri: &Uri) -> Option<PathBuf> {
+    if !uri.scheme().as_str().eq_ignore_ascii_case("file") {
+        return None;
+    }
+    uri.to_file_path().map(std::borrow::Cow::into_owned)
+}
+
+/// The `file:` URI of a path.
+pub fn uri_of(path: &Path) -> Option<Uri> {
+    Uri::from_file_path(path)
+}
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// A directory.
+    #[error("is a directory")]
+    Directory,
+    /// A socket, FIFO or device.
+    #[error("is not a regular file")]
+    NotRegular,
+    /// Beyond the limit.
+    #[error("is too large: {0} bytes, the limit is {MAX_SOURCE}")]
+    TooLarge(u64),
+    /// Not text.
+    #[error("is not UTF-8: first invalid byte at offset {0}")]
+    NotUtf8(usize),
+}
+
+/// Reads a source file; never blocks on a FIFO, never reads without bound.
+pub fn read_source(path: &Path) -> Result<String, ReadError> {
+    let kind = fs::metadata(path)?;
+    if kind.is_dir() {
+        return Err(ReadError::Directory);
+    }
+    if !kind.is_file() {
+        return Err(ReadError::NotRegular);
+    }
+    if kind.len() > MAX_SOURCE {
+        return Err(ReadError::TooLarge(kind.len()));
+    }
+    let mut bytes = Vec::with_capacity(kind.len() as usize + 1);
+    fs::File::open(path)?.take(MAX_SOURCE + 1).read_to_end(&mut bytes)?;
+    decode(bytes)
+}
+
+/// Bytes to text.
+pub fn decode(bytes: Vec<u8>) -> Result<String, ReadError> {
+    if bytes.len() as u64 > MAX_SOURCE {
+        return Err(ReadError::TooLarge(bytes.len() as u64));
+    }
+    String::from_utf8(bytes).map_err(|e| ReadError::NotUtf8(e.utf8_error().valid_up_to()))
+}
+
+/// Texts that are open in the editor, by path; they win over the disk.
+pub type Overlay = Arc<DashMap<PathBuf, Arc<str>>>;
+
+/// Answers from the disk and the open documents.
+#[derive(Clone, Default)]
+pub struct DiskFacts {
+    /// Open texts.
+    pub overlay: Overlay,
+}
+
+impl Facts for DiskFacts {
+    fn kind(&self, path: &Path) -> Option<Option<FileKind>> {
+        if let Some(text) = self.overlay.get(path) {
+            return Some(Some(FileKind::File(text.len() as u64)));
+        }
+        let meta = match fs::symlink_metadata(path) {
+            Ok(meta) => meta,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Some(None),
+            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => return Some(None),
+            Err(_) => return None,
+        };
+        let kind = meta.file_type();
+        Some(Some(if kind.is_dir() {
+            FileKind::Directory
+        } else if kind.is_symlink() {
+            FileKind::Symlink(fs::read_link(path).ok()?)
+        } else if kind.is_file() {
+            FileKind::File(meta.len())
+        } else {
+            FileKind::Other
+        }))
+    }
+
+    fn list(&self, path: &Path, limit: usize) -> Option<Vec<String>> {
+        let mut names: Vec<String> = fs::read_dir(path)
+            .ok()?
+            .flatten()
+            .take(limit)
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        Some(names)
+    }
+
+    fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>> {
+        if let Some(text) = self.overlay.get(path) {
+            return (text.len() <= limit).then(|| text.as_bytes().to_vec());
+        }
+        // `metadata` first: opening a FIFO would wait for its other end.
+        let meta = fs::metadata(path).ok()?;
+        if !meta.is_file() || meta.len() > limit as u64 {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(meta.len() as usize);
+        fs::File::open(path).ok()?.take(limit as u64 + 1).read_to_end(&mut bytes).ok()?;
+        (bytes.len() <= limit).then_some(bytes)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        std::env::home_dir().filter(|h| h.is_absolute())
+    }
+
+    fn host_limits(&self) -> Option<(u32, u64)> {
+        let cpus = std::thread::available_parallelism().ok()?;
+        let memory = fs::read_to_string("/proc/meminfo").ok()?;
+        let total = memory.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+        let kib: u64 = total.trim().trim_end_matches("kB").trim().parse().ok()?;
+        Some((u32::try_from(cpus.get()).ok()?, kib >> 10))
+    }
+}
+
+/// The directory that a file's project begins at: the nearest ancestor with a project file, else with `.git`.
+pub fn project_root(file: &Path) -> Option<PathBuf> {
+    let has = |dir: &Path, names: &[&str]| names.iter().any(|n| dir.join(n).symlink_metadata().is_ok());
+    let ancestors = || file.ancestors().skip(1).take(64);
+    let found = ancestors().find(|d| has(d, &["mvm.toml", "pyproject.toml"]));
+    found.or_else(|| ancestors().find(|d| has(d, &[".git"]))).map(Path::to_path_buf)
+}

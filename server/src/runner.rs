@@ -1,0 +1,150 @@
+//! What builds and runs workloads for the server. A trait, so that the protocol side is tested without guests; the
+//! real one is vmm-core's facade on a tokio runtime of its own, which starts with the first job.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use vmm_core::machine::{CallOutcome, CallRequest, HypervisorChoice};
+use vmm_core::workflow::{self, BuildOptions, LaunchOptions, OutputSink, RunRequest};
+use vmm_core::{Context, Home, Result};
+use workload_ir::Workload;
+
+/// Build or run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// Build the image.
+    Build,
+    /// Build, boot, call, stop.
+    Run,
+}
+
+/// One job.
+#[derive(Clone)]
+pub struct JobRequest {
+    /// Build or run.
+    pub kind: JobKind,
+    /// The workload.
+    pub workload: Workload,
+    /// Directory of the declaring file.
+    pub base_dir: PathBuf,
+    /// Which app.
+    pub app: Option<String>,
+    /// Function to call; `None`: the primary one.
+    pub function: Option<String>,
+    /// Positional arguments.
+    pub args: Vec<Value>,
+    /// Keyword arguments.
+    pub kwargs: Map<String, Value>,
+    /// How to build.
+    pub build: BuildOptions,
+    /// Hypervisor.
+    pub hypervisor: HypervisorChoice,
+    /// Where the guest's output goes.
+    pub output: OutputSink,
+}
+
+/// How a job ended well: one line for the user, and the details for the caller of the command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobResult {
+    /// The workload itself succeeded (the function returned).
+    pub success: bool,
+    /// One line.
+    pub summary: String,
+    /// Machine-readable.
+    pub details: Value,
+}
+
+/// A job in flight.
+pub type JobFuture = Pin<Box<dyn Future<Output = Result<JobResult>> + Send>>;
+
+/// Builds and runs.
+pub trait Runner: Send + Sync {
+    /// Starts a job. Dropping the future ends it too.
+    fn start(&self, request: JobRequest, ctx: Context) -> JobFuture;
+}
+
+/// vmm-core.
+pub struct VmmRunner;
+
+impl Runner for VmmRunner {
+    fn start(&self, request: JobRequest, ctx: Context) -> JobFuture {
+        Box::pin(async move {
+            let home = Home::from_env()?;
+            match request.kind {
+                JobKind::Build => build(&home, request, &ctx).await,
+                JobKind::Run => run(&home, request, &ctx).await,
+            }
+        })
+    }
+}
+
+async fn build(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobResult> {
+    let id = request.workload.id.clone();
+    let record = workflow::build(home, request.workload, request.base_dir, &request.build, ctx).await?;
+    let bytes: u64 = record.apps.iter().flat_map(|a| &a.layers).map(|l| l.size).sum();
+    Ok(JobResult {
+        success: true,
+        summary: format!("built {id}: {} in {} MB of layers", plural(record.apps.len(), "app"), bytes >> 20),
+        details: json!({ "kind": "build", "workload": id, "irHash": record.ir_hash, "bytes": bytes }),
+    })
+}
+
+async fn run(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobResult> {
+    let id = request.workload.id.clone();
+    let call =
+        CallRequest { function: request.function, args: request.args, kwargs: request.kwargs, timeout: None };
+    let launch = LaunchOptions { hypervisor: request.hypervisor, ..LaunchOptions::default() };
+    let run = RunRequest {
+        workload: request.workload,
+        base_dir: request.base_dir,
+        app: request.app,
+        call,
+        build: request.build,
+        launch,
+        output: Some(Arc::clone(&request.output)),
+    };
+    let report = workflow::run(home, run, ctx).await?;
+    let (success, summary) = outcome(&report.outcome);
+    let details = json!({
+        "kind": "run", "workload": id, "outcome": report.outcome, "irHash": report.ir_hash,
+        "hypervisor": report.hypervisor, "clocks": report.clocks, "steps": report.steps,
+    });
+    Ok(JobResult { success, summary: format!("{id} {summary}"), details })
+}
+
+/// One line about how a call ended.
+pub fn outcome(outcome: &CallOutcome) -> (bool, String) {
+    match outcome {
+        CallOutcome::Returned { value } => (true, format!("returned {}", shorten(&value.to_string()))),
+        CallOutcome::Raised { exception, message, .. } => {
+            (false, format!("raised {exception}: {}", shorten(message)))
+        }
+        CallOutcome::NotSerializable { message } => {
+            (false, format!("returned what JSON cannot carry: {}", shorten(message)))
+        }
+        CallOutcome::BadArguments { message } => {
+            (false, format!("was called with arguments that do not fit: {}", shorten(message)))
+        }
+        CallOutcome::NoSuchFunction { available } => {
+            (false, format!("has no such function; it has {}", available.join(", ")))
+        }
+        CallOutcome::TimedOut { after_ms } => (false, format!("did not return within {after_ms} ms")),
+        CallOutcome::WorkerDied { reason } => {
+            (false, format!("died in the middle of the call: {}", shorten(reason)))
+        }
+    }
+}
+
+fn shorten(text: &str) -> String {
+    const LIMIT: usize = 200;
+    match text.char_indices().nth(LIMIT) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}

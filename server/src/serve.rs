@@ -1,0 +1,266 @@
+//! The ordered loop: one thread that takes messages in arrival order, hands them through the tower service to the
+//! session, and puts what comes out into the outbox. It waits for nothing but the next message.
+
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tower_lsp::jsonrpc::{Error, Id, Request, Response};
+use tower_lsp::{ExitedError, LspService};
+use tower_service::Service;
+
+use crate::edge::{Edge, Tasks};
+use crate::inbox::{Event, Inbox};
+use crate::outbox::Outbox;
+use crate::runner::Runner;
+use crate::session::Session;
+use crate::wire::{Frame, FrameReader};
+
+/// Changes are looked at together when they arrive in a burst, but a client that never pauses waits no longer.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+/// How long what was started may take to stop when the session ends.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// How long a client may take to read the last answers.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+type Answer = Pin<Box<dyn Future<Output = Result<Option<Response>, ExitedError>> + Send>>;
+
+/// Serves one client until it says `exit` or is gone; returns the exit code that the protocol asks for.
+pub fn serve(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+    runner: Arc<dyn Runner>,
+) -> i32 {
+    let inbox = Inbox::default();
+    let outbox = Outbox::new();
+    let started = spawn_reader(input, inbox.clone()).and_then(|_| spawn_writer(output, &outbox, &inbox));
+    let Ok(writer) = started else { return 4 };
+
+    let session = Session::new(inbox.clone(), outbox.clone(), runner);
+    let code = Loop::new(session, inbox, outbox.clone()).run();
+    outbox.drain(DRAIN_LIMIT);
+    outbox.close();
+    if !outbox.is_broken() && outbox.bytes() == 0 {
+        let _ = writer.join();
+    }
+    code
+}
+
+fn spawn_reader(input: impl Read + Send + 'static, inbox: Inbox) -> std::io::Result<thread::JoinHandle<()>> {
+    let read = move || {
+        let mut reader = FrameReader::new(input);
+        loop {
+            match reader.next_frame() {
+                Ok(Frame::Body(body)) => inbox.push(Event::Frame(body)),
+                Ok(Frame::Garbage(why)) => inbox.push(Event::Garbage(why)),
+                Ok(Frame::End | Frame::Truncated) | Err(_) => return inbox.push(Event::End),
+            }
+        }
+    };
+    thread::Builder::new().name("reader".into()).spawn(read)
+}
+
+fn spawn_writer(
+    output: impl Write + Send + 'static,
+    outbox: &Outbox,
+    inbox: &Inbox,
+) -> std::io::Result<thread::JoinHandle<()>> {
+    let (outbox, inbox) = (outbox.clone(), inbox.clone());
+    let write = move || outbox.write_to(output, || inbox.push(Event::Gone("the client does not read")));
+    thread::Builder::new().name("writer".into()).spawn(write)
+}
+
+struct Loop {
+    session: Session,
+    service: LspService<Edge>,
+    tasks: Tasks,
+    pending: Vec<(Option<Id>, Answer)>,
+    inbox: Inbox,
+    outbox: Outbox,
+}
+
+/// A message as JSON-RPC knows them.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    jsonrpc: Option<String>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default, deserialize_with = "some")]
+    id: Option<Value>,
+    #[serde(default, deserialize_with = "some")]
+    params: Option<Value>,
+    #[serde(default, deserialize_with = "some")]
+    result: Option<Value>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+/// `null` is a value, not an absence.
+fn some<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(d).map(Some)
+}
+
+impl Loop {
+    fn new(session: Session, inbox: Inbox, outbox: Outbox) -> Self {
+        let (service, tasks) = Edge::service();
+        Loop { session, service, tasks, pending: Vec::new(), inbox, outbox }
+    }
+
+    fn run(mut self) -> i32 {
+        let mut busy_since = Instant::now();
+        loop {
+            let event = match self.inbox.try_pop() {
+                Some(event) if busy_since.elapsed() < LONGEST_WAIT => event,
+                event => {
+                    self.guarded(Session::idle);
+                    self.poll_pending();
+                    let event = event.unwrap_or_else(|| self.inbox.pop());
+                    busy_since = Instant::now();
+                    event
+                }
+            };
+            if let Some(code) = self.handle(event) {
+                self.session.stop_everything(STOP_LIMIT);
+                return code;
+            }
+        }
+    }
+
+    /// `Some` is the exit code.
+    fn handle(&mut self, event: Event) -> Option<i32> {
+        match event {
+            Event::Frame(body) => return self.frame(&body),
+            Event::Garbage(why) => {
+                self.respond_error(Id::Null, Error { message: why.into(), ..Error::parse_error() });
+            }
+            Event::End => return Some(self.exit_code()),
+            Event::Gone(why) => {
+                eprintln!("mvm-lsp: ending, {why}");
+                return Some(self.exit_code());
+            }
+            Event::Task(task) => {
+                self.guarded(task);
+                self.run_tasks();
+            }
+        }
+        self.poll_pending();
+        None
+    }
+
+    fn exit_code(&self) -> i32 {
+        i32::from(!self.session.is_shut_down())
+    }
+
+    fn frame(&mut self, body: &[u8]) -> Option<i32> {
+        let message: Message = match serde_json::from_slice(body) {
+            Ok(message) => message,
+            Err(e) => {
+                let error = if e.is_data() { Error::invalid_request() } else { Error::parse_error() };
+                self.respond_error(
+                    Id::Null,
+                    Error { message: format!("{}: {e}", error.message).into(), ..error },
+                );
+                return None;
+            }
+        };
+        let id = match message.id.map(serde_json::from_value::<Id>).transpose() {
+            Ok(id) => id,
+            Err(_) => {
+                self.respond_error(Id::Null, invalid("`id` is neither a number nor a string"));
+                return None;
+            }
+        };
+        if message.jsonrpc.as_deref() != Some("2.0") {
+            self.respond_error(id.unwrap_or_default(), invalid("`jsonrpc` is not \"2.0\""));
+            return None;
+        }
+        let Some(method) = message.method else {
+            match (id, message.result, message.error) {
+                (Some(id), result @ Some(_), None) | (Some(id), result, Some(_)) => {
+                    self.guarded(move |s| s.client_answered(&id, result));
+                    self.poll_pending();
+                }
+                (id, ..) => {
+                    self.respond_error(id.unwrap_or_default(), invalid("neither `method` nor `result`"))
+                }
+            }
+            return None;
+        };
+        if method == "exit" && id.is_none() {
+            return Some(self.exit_code());
+        }
+        self.call(method, id, message.params);
+        None
+    }
+
+    fn call(&mut self, method: String, id: Option<Id>, params: Option<Value>) {
+        let mut request = Request::build(method);
+        if let Some(id) = id.clone() {
+            request = request.id(id);
+        }
+        if let Some(params) = params {
+            request = request.params(params);
+        }
+        let answer = self.service.call(request.finish());
+        self.pending.push((id, answer));
+        // The first poll hands the message to the task queue, in order; the second fetches the answer.
+        self.poll_pending();
+        if self.run_tasks() {
+            self.poll_pending();
+        }
+        self.session.drop_cancelled();
+    }
+
+    fn run_tasks(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            let task = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(task) = task else { return any };
+            self.guarded(task);
+            any = true;
+        }
+    }
+
+    fn poll_pending(&mut self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut i = 0;
+        while i < self.pending.len() {
+            match self.pending[i].1.as_mut().poll(&mut context) {
+                Poll::Pending => i += 1,
+                Poll::Ready(answer) => {
+                    let (id, _) = self.pending.remove(i);
+                    match (answer, id) {
+                        (Ok(Some(response)), _) => self.outbox.respond(&response),
+                        // The service swallows unknown `$/` requests; the specification wants them answered.
+                        (Ok(None), Some(id)) => self.respond_error(id, Error::method_not_found()),
+                        (Err(_), Some(id)) => self.respond_error(id, Error::invalid_request()),
+                        (_, None) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn respond_error(&self, id: Id, error: Error) {
+        self.outbox.respond(&Response::from_error(id, error));
+    }
+
+    /// Runs session code. A panic there fails the request it belongs to (its reply is dropped) and nothing else.
+    fn guarded(&mut self, work: impl FnOnce(&mut Session)) {
+        let session = &mut self.session;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work(session))) {
+            self.session.panicked(&*payload);
+        }
+    }
+}
+
+fn invalid(why: &'static str) -> Error {
+    Error { message: why.into(), ..Error::invalid_request() }
+}

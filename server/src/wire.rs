@@ -1,0 +1,247 @@
+//! The base protocol: `Content-Length` frames in and out of byte streams.
+//! Reading never trusts the other side: lengths are bounded, garbage is skipped up to the next header and reported.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+/// Largest body that is taken. A larger one is skipped and answered with an error.
+pub const MAX_BODY: u64 = 64 << 20;
+/// Longest header line that is looked at; the rest of a longer line is garbage.
+const MAX_LINE: usize = 4096;
+const KEY: &[u8] = b"content-length:";
+
+/// What the stream held.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A body, not parsed.
+    Body(Vec<u8>),
+    /// Bytes that are no frame; the reader has skipped them. The text says what was wrong.
+    Garbage(String),
+    /// The stream ended between two frames.
+    End,
+    /// The stream ended in the middle of a header or body.
+    Truncated,
+}
+
+/// Reads frames.
+pub struct FrameReader<R> {
+    input: BufReader<R>,
+}
+
+enum Line {
+    Text(Vec<u8>),
+    End,
+    Cut,
+}
+
+impl<R: Read> FrameReader<R> {
+    /// Reads from a stream.
+    pub fn new(input: R) -> Self {
+        FrameReader { input: BufReader::with_capacity(64 << 10, input) }
+    }
+
+    /// The next frame. Blocks until there is one.
+    pub fn next_frame(&mut self) -> io::Result<Frame> {
+        let mut length: Option<u64> = None;
+        let mut trouble: Option<String> = None;
+        let mut first = true;
+        loop {
+            let line = match self.line()? {
+                Line::Text(line) => line,
+                Line::End if first => return Ok(Frame::End),
+                Line::End | Line::Cut => return Ok(Frame::Truncated),
+            };
+            if line.is_empty() {
+                match (length, trouble.take()) {
+                    (Some(length), None) => return self.body(length),
+                    (Some(_), Some(trouble)) => return Ok(Frame::Garbage(trouble)),
+                    // Blank lines between frames are harmless; blank lines after garbage end it.
+                    (None, None) if first => continue,
+                    (None, trouble) => {
+                        let text = trouble.unwrap_or_else(|| "a header without Content-Length".into());
+                        return Ok(Frame::Garbage(text));
+                    }
+                }
+            }
+            first = false;
+            match header(&line) {
+                Header::Length { value, after_garbage } => {
+                    if after_garbage || trouble.is_some() {
+                        // Whatever came before is lost; this header begins a frame of its own.
+                        let text = trouble.take().unwrap_or_else(|| "bytes outside a message".into());
+                        return self.resume(value, &text);
+                    }
+                    length = Some(value);
+                }
+                Header::BadLength => trouble = Some("a Content-Length that is not a number".into()),
+                Header::Other => {}
+                Header::Garbage => trouble = Some("bytes outside a message".into()),
+            }
+        }
+    }
+
+    /// After garbage: finish the header block, keep its frame for the next call and report the garbage first.
+    fn resume(&mut self, length: u64, trouble: &str) -> io::Result<Frame> {
+        loop {
+            match self.line()? {
+                Line::Text(line) if line.is_empty() => break,
+                Line::Text(_) => {}
+                Line::End | Line::Cut => return Ok(Frame::Truncated),
+            }
+        }
+        match self.body(length)? {
+            // The frame itself is sound: it is what matters, the garbage before it had no id to answer to.
+            Frame::Body(body) => Ok(Frame::Body(body)),
+            Frame::Garbage(_) => Ok(Frame::Garbage(trouble.into())),
+            other => Ok(other),
+        }
+    }
+
+    fn body(&mut self, length: u64) -> io::Result<Frame> {
+        if length > MAX_BODY {
+            let skipped = io::copy(&mut (&mut self.input).take(length), &mut io::sink())?;
+            if skipped < length {
+                return Ok(Frame::Truncated);
+            }
+            return Ok(Frame::Garbage(format!("a message of {length} bytes; the limit is {MAX_BODY}")));
+        }
+        // Grows as bytes arrive: a header that promises much costs nothing.
+        let mut body = Vec::with_capacity(length.min(64 << 10) as usize);
+        (&mut self.input).take(length).read_to_end(&mut body)?;
+        if (body.len() as u64) < length { Ok(Frame::Truncated) } else { Ok(Frame::Body(body)) }
+    }
+
+    /// One line without its end. Of a line that is too long only the tail is kept, where a header may begin.
+    fn line(&mut self) -> io::Result<Line> {
+        let mut line = Vec::new();
+        loop {
+            let available = match self.input.fill_buf() {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            if available.is_empty() {
+                return Ok(if line.is_empty() { Line::End } else { Line::Cut });
+            }
+            let end = available.iter().position(|&b| b == b'\n');
+            let used = end.map_or(available.len(), |i| i + 1);
+            line.extend_from_slice(&available[..end.unwrap_or(used)]);
+            self.input.consume(used);
+            if line.len() > MAX_LINE {
+                line.drain(..line.len() - MAX_LINE / 2);
+            }
+            if end.is_some() {
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                return Ok(Line::Text(line));
+            }
+        }
+    }
+}
+
+enum Header {
+    Length { value: u64, after_garbage: bool },
+    BadLength,
+    Other,
+    Garbage,
+}
+
+fn header(line: &[u8]) -> Header {
+    let found = line.windows(KEY.len()).rposition(|w| w.eq_ignore_ascii_case(KEY));
+    let Some(at) = found else {
+        let name = line.iter().position(|&b| b == b':').map(|i| &line[..i]);
+        let plausible =
+            name.is_some_and(|n| !n.is_empty() && n.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-'));
+        return if plausible { Header::Other } else { Header::Garbage };
+    };
+    let value = std::str::from_utf8(&line[at + KEY.len()..]).map(str::trim);
+    match value {
+        Ok(v) if !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()) => match v.parse() {
+            Ok(value) => Header::Length { value, after_garbage: at > 0 },
+            Err(_) => Header::BadLength,
+        },
+        _ => Header::BadLength,
+    }
+}
+
+/// Writes one frame in one call.
+pub fn write_frame(out: &mut impl Write, body: &[u8]) -> io::Result<()> {
+    let mut frame = Vec::with_capacity(body.len() + 32);
+    write!(frame, "Content-Length: {}\r\n\r\n", body.len())?;
+    frame.extend_from_slice(body);
+    out.write_all(&frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(bytes: &[u8]) -> Vec<Frame> {
+        let mut reader = FrameReader::new(bytes);
+        let mut all = Vec::new();
+        loop {
+            let frame = reader.next_frame().unwrap();
+            let over = matches!(frame, Frame::End | Frame::Truncated);
+            all.push(frame);
+            if over {
+                return all;
+            }
+        }
+    }
+    fn body(text: &str) -> Frame {
+        Frame::Body(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn reads_frames_whatever_the_spelling_of_the_header() {
+        let input =
+            b"Content-Length: 2\r\n\r\n{}content-length:3\r\nContent-Type: x; charset=utf-8\r\n\r\n[1]";
+        assert_eq!(frames(input), [body("{}"), body("[1]"), Frame::End]);
+        assert_eq!(frames(b"Content-Length: 2\n\n{}"), [body("{}"), Frame::End]);
+    }
+
+    #[test]
+    fn a_length_that_is_too_short_costs_only_its_own_message() {
+        let input = b"Content-Length: 3\r\n\r\n{\"a\":1}Content-Length: 2\r\n\r\n{}";
+        assert_eq!(frames(input), [body("{\"a"), body("{}"), Frame::End]);
+    }
+
+    #[test]
+    fn garbage_is_skipped_and_said() {
+        let found = frames(b"hello\r\n\r\nContent-Length: 2\r\n\r\n{}");
+        assert!(matches!(found[0], Frame::Garbage(_)), "{found:?}");
+        assert_eq!(found[1..], [body("{}"), Frame::End]);
+        let found = frames(b"Content-Length: -5\r\n\r\nContent-Length: 2\r\n\r\n{}");
+        assert!(matches!(found[0], Frame::Garbage(_)), "{found:?}");
+        assert_eq!(found[1..], [body("{}"), Frame::End]);
+        let found = frames(b"Content-Length: 99999999999999999999999\r\n\r\nContent-Length: 2\r\n\r\n{}");
+        assert!(matches!(found[0], Frame::Garbage(_)), "{found:?}");
+        assert_eq!(found[1..], [body("{}"), Frame::End]);
+    }
+
+    #[test]
+    fn an_endless_line_takes_no_memory() {
+        let mut input = vec![b'x'; 10 << 20];
+        input.extend_from_slice(b"\nContent-Length: 2\r\n\r\n{}");
+        assert_eq!(frames(&input), [body("{}"), Frame::End]);
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_skipped() {
+        let length = MAX_BODY + 1;
+        let head = format!("Content-Length: {length}\r\n\r\n");
+        let tail: &[u8] = b"Content-Length: 2\r\n\r\n{}";
+        let input = io::Cursor::new(head).chain(io::repeat(b' ').take(length)).chain(tail);
+        let mut reader = FrameReader::new(input);
+        assert!(matches!(reader.next_frame().unwrap(), Frame::Garbage(why) if why.contains("limit")));
+        assert_eq!(reader.next_frame().unwrap(), body("{}"));
+    }
+
+    #[test]
+    fn a_cut_stream_is_told_from_an_ended_one() {
+        assert_eq!(frames(b""), [Frame::End]);
+        assert_eq!(frames(b"Content-Le"), [Frame::Truncated]);
+        assert_eq!(frames(b"Content-Length: 10\r\n"), [Frame::Truncated]);
+        assert_eq!(frames(b"Content-Length: 10\r\n\r\n{}"), [Frame::Truncated]);
+    }
+}
