@@ -9,6 +9,7 @@ use linux_loader::loader::elf::{Elf, PvhBootCapability, start_info};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 use crate::error::{Error, Result, os};
+use crate::kernel_file::KernelFile;
 use crate::layout;
 
 /// `XEN_HVM_START_MAGIC_VALUE`.
@@ -33,7 +34,7 @@ pub fn memory(bytes: u64) -> Result<GuestMemoryMmap> {
 /// Puts kernel, RAM disk, command line and start info into memory; returns the entry point.
 pub fn load(
     mem: &GuestMemoryMmap,
-    kernel: &mut File,
+    kernel: &mut KernelFile,
     initrd: &mut File,
     cmdline: &str,
     rsdp: u64,
@@ -155,7 +156,7 @@ mod tests {
         let mem = memory(64 << 20).unwrap();
         let path = std::env::temp_dir().join(format!("mvm-vmm-not-a-kernel-{}", std::process::id()));
         std::fs::write(&path, [0x7f; 4096]).unwrap();
-        let mut file = File::open(&path).unwrap();
+        let mut file = KernelFile(File::open(&path).unwrap());
         let mut initrd = File::open(&path).unwrap();
         let error = load(&mem, &mut file, &mut initrd, "", 0).unwrap_err();
         std::fs::remove_file(&path).unwrap();

@@ -18,6 +18,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use crate::bus::{Bus, SerialInterrupt};
 use crate::config::Config;
 use crate::error::{Error, Result, kvm, os};
+use crate::kernel_file::KernelFile;
 use crate::status::{Exit, Status};
 use crate::virtio::block::Block;
 use crate::virtio::console::Console;
@@ -86,7 +87,8 @@ impl Machine {
         let serial = Serial::new(SerialInterrupt(serial_line), sys::take_file(config.console_fd));
 
         let rsdp = acpi::write_tables(&mem, config.vcpus, transports.len())?;
-        let (mut kernel, mut initrd) = (sys::take_file(config.kernel_fd), sys::take_file(config.initrd_fd));
+        let mut kernel = KernelFile(sys::take_file(config.kernel_fd));
+        let mut initrd = sys::take_file(config.initrd_fd);
         let entry = boot::load(&mem, &mut kernel, &mut initrd, &config.cmdline, rsdp)?;
         let supported =
             kvm_fd.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(kvm("list CPU features"))?;

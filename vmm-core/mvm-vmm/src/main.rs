@@ -8,6 +8,7 @@ mod config;
 mod confine;
 mod error;
 mod iov;
+mod kernel_file;
 mod layout;
 mod machine;
 mod status;

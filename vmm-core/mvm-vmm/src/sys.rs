@@ -4,13 +4,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::thread::JoinHandleExt;
 use std::thread::JoinHandle;
 
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
+use vm_memory::volatile_memory::PtrGuardMut;
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
 use crate::error::{Error, Result, kvm};
@@ -44,6 +45,24 @@ pub fn map_memory(vm: &VmFd, mem: &Memory) -> Result<()> {
         unsafe { vm.set_user_memory_region(region) }.map_err(kvm("map guest memory"))?;
     }
     Ok(())
+}
+
+/// Size of a page, of the guest's and of the host's.
+pub const PAGE: usize = 4096;
+
+/// Replaces `len` bytes of guest memory by a private mapping of a file at `offset`; `false` where that cannot be
+/// done (unaligned, refused), and memory is as it was.
+pub fn map_over(target: &PtrGuardMut, len: usize, file: &File, offset: u64) -> bool {
+    let address = target.as_ptr();
+    let aligned = (address as usize).is_multiple_of(PAGE) && offset.is_multiple_of(PAGE as u64);
+    let (true, true, Ok(offset)) = (aligned, len <= target.len() && len > 0, i64::try_from(offset)) else {
+        return false;
+    };
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
+    // SAFETY: the range lies inside guest memory that this process owns and that no guest uses yet; replacing its
+    // pages changes their contents only, and the region's own unmapping covers the new ones.
+    let mapped = unsafe { libc::mmap(address.cast(), len, protection, flags, file.as_raw_fd(), offset) };
+    mapped != libc::MAP_FAILED
 }
 
 /// Sends a signal to a thread that has not been joined.
