@@ -33,13 +33,15 @@ pub fn load_file(file: &Path, ui: &Ui) -> Result<Input, Failure> {
         let bytes = bounded(std::io::stdin().lock(), "standard input")?;
         let base_dir = std::env::current_dir()
             .map_err(|e| Error::new(ErrorKind::Usage, format!("finding the current directory: {e}")))?;
-        return Ok(Input { workload: parse_ir(&bytes, "standard input")?, base_dir });
+        return Ok(Input { workload: crate::ir::parse(&bytes, "standard input")?, base_dir });
     }
     let path = absolute(file)?;
     let bytes = read(file)?;
     let base_dir = path.parent().unwrap_or(Path::new("/")).to_path_buf();
     match file.extension().and_then(|e| e.to_str()) {
-        Some("json") => Ok(Input { workload: parse_ir(&bytes, &file.display().to_string())?, base_dir }),
+        Some("json") => {
+            Ok(Input { workload: crate::ir::parse(&bytes, &file.display().to_string())?, base_dir })
+        }
         Some("py") => Ok(Input { workload: compile(file, path, bytes, ui)?, base_dir }),
         _ => Err(Failure::usage(
             format!("{} is neither a `.py` nor a `.json` file", file.display()),
@@ -104,14 +106,6 @@ fn show_findings(shown: &Path, text: &str, findings: &[Finding], ui: &Ui) {
     for finding in visible.iter().filter(|f| f.severity < Severity::Error) {
         ui.note(&format!("{}\n", serde_json::json!({"event": "finding", "file": shown, "finding": finding})));
     }
-}
-
-/// Reads IR strictly.
-pub fn parse_ir(bytes: &[u8], from: &str) -> Result<Workload> {
-    crate::ir::parse(bytes).map_err(|e| {
-        Error::new(ErrorKind::Usage, format!("reading Workload IR from {from}: {e}"))
-            .help("`mvmctl compile FILE --out -` prints valid IR, and `mvmctl ir schema` its schema")
-    })
 }
 
 /// Reads a regular file of bounded size. Nothing else is opened: a FIFO would block, a device may never end.

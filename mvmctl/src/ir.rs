@@ -1,13 +1,14 @@
-//! What mvmctl asks of the IR: strict reading, canonical bytes, hash, schema, difference.
+//! IR as a user meets it: read with errors that say what to do, and compared value by value.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::Value;
-use vmm_core::{Error, ErrorKind};
+use vmm_core::{Error, ErrorKind, Result};
 use workload_ir::Workload;
 
-type Result<T, E = Error> = std::result::Result<T, E>;
+/// How many problems of one IR are told.
+const SHOWN: usize = 10;
 
 /// One difference between two workloads.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +36,7 @@ fn walk(old: &Value, new: &Value, pointer: &mut String, out: &mut Vec<Difference
         (Value::Object(a), Value::Object(b)) => {
             let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for key in keys {
-                step(a.get(key), b.get(key), &key.replace('~', "~0").replace('/', "~1"), pointer, out);
+                step(a.get(key), b.get(key), key, pointer, out);
             }
         }
         (Value::Array(a), Value::Array(b)) => {
@@ -57,8 +58,7 @@ fn step(
     out: &mut Vec<Difference>,
 ) {
     let length = pointer.len();
-    pointer.push('/');
-    pointer.push_str(token);
+    workload_ir::push_pointer(pointer, token);
     match (old, new) {
         (Some(a), Some(b)) => walk(a, b, pointer, out),
         _ => out.push(Difference { pointer: pointer.clone(), old: old.cloned(), new: new.cloned() }),
@@ -66,24 +66,21 @@ fn step(
     pointer.truncate(length);
 }
 
-/// Reads IR strictly: unknown fields and versions are refused.
-pub fn parse(bytes: &[u8]) -> Result<Workload, String> {
-    serde_json::from_slice(bytes).map_err(|e| e.to_string())
-}
-
-/// Canonical JSON of a workload (RFC 8785).
-pub fn canonical(workload: &Workload) -> Result<Vec<u8>> {
-    serde_json::to_vec(workload).map_err(|e| Error::new(ErrorKind::Internal, format!("writing IR: {e}")))
-}
-
-/// The IR hash.
-pub fn hash(_workload: &Workload) -> Result<String> {
-    Ok(String::new())
-}
-
-/// The JSON Schema of Workload IR.
-pub fn schema() -> String {
-    String::new()
+/// Reads IR strictly and checks its values: unknown fields and versions are refused, every problem is named.
+pub fn parse(bytes: &[u8], from: &str) -> Result<Workload> {
+    let refused = |message: String| {
+        Error::new(ErrorKind::Usage, message)
+            .help("`mvmctl compile FILE --out -` prints valid IR, and `mvmctl ir schema` its schema")
+    };
+    let workload = Workload::from_json(bytes).map_err(|e| refused(format!("{from}: {e}")))?;
+    let problems = workload.validate();
+    if problems.is_empty() {
+        return Ok(workload);
+    }
+    let list: Vec<String> = problems.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more =
+        if problems.len() > SHOWN { format!("; and {} more", problems.len() - SHOWN) } else { String::new() };
+    Err(refused(format!("{from}: {}{more}", list.join("; "))))
 }
 
 #[cfg(test)]

@@ -95,10 +95,8 @@ impl Ui {
         }
         let label = self.paint("1;31", "error");
         let mut text = format!("{label}: {}\n", terminal_safe(&error.to_string()));
-        let mut cause = std::error::Error::source(error);
-        while let Some(c) = cause {
-            text.push_str(&format!("  because: {}\n", terminal_safe(&c.to_string())));
-            cause = c.source();
+        for cause in causes(error) {
+            text.push_str(&format!("  because: {}\n", terminal_safe(&cause)));
         }
         if let Some(help) = error.remedy() {
             text.push_str(&format!("  {}: {}\n", self.paint("1;36", "help"), terminal_safe(help)));
@@ -140,19 +138,30 @@ pub fn json_line(value: &impl Serialize) -> Result<String> {
 
 /// An error as `--json` shows it.
 pub fn error_json(error: &Error) -> Value {
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(c) = cause {
-        causes.push(c.to_string());
-        cause = c.source();
-    }
     json!({
         "kind": error.kind(),
         "message": error.to_string(),
-        "causes": causes,
+        "causes": causes(error),
         "help": error.remedy(),
         "exit_code": error.exit_code(),
     })
+}
+
+/// The chain of causes, as far as each says something that was not said before it.
+fn causes(error: &Error) -> Vec<String> {
+    let mut said = error.to_string().to_lowercase();
+    let mut list = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(c) = cause {
+        let text = c.to_string();
+        let plain = text.split(" (os error").next().unwrap_or(&text).to_lowercase();
+        if !said.contains(&plain) {
+            said.push_str(&plain);
+            list.push(text);
+        }
+        cause = c.source();
+    }
+    list
 }
 
 /// Names from files and guests may hold escape sequences; a terminal must not obey them.
@@ -172,6 +181,8 @@ mod tests {
     #[test]
     fn errors_as_json_carry_kind_causes_help_and_exit_code() {
         let error = Error::new(ErrorKind::Build, "no").help("do").source(io::Error::other("why"));
+        let once = Error::new(ErrorKind::Build, "no: it is why").source(io::Error::other("Why"));
+        assert_eq!(error_json(&once)["causes"], json!([]));
         let json = error_json(&error);
         assert_eq!(json["kind"], "build");
         assert_eq!(json["causes"][0], "why");

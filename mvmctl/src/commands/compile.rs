@@ -9,7 +9,6 @@ use super::{blocking, interruptible};
 use crate::cli::CompileArgs;
 use crate::failure::Outcome;
 use crate::input::load_file;
-use crate::ir::{canonical, hash};
 use crate::ui::Ui;
 
 pub async fn compile(args: CompileArgs, ui: &Ui, ctx: &Context) -> Outcome {
@@ -18,7 +17,7 @@ pub async fn compile(args: CompileArgs, ui: &Ui, ctx: &Context) -> Outcome {
     let input = interruptible(ctx, move || load_file(&file, &reader)).await?;
     let workload = input.workload;
     if out == Path::new("-") {
-        let mut bytes = canonical(&workload)?;
+        let mut bytes = workload.canonical();
         bytes.push(b'\n');
         ui.print(&bytes)?;
         return Ok(0);
@@ -31,7 +30,7 @@ pub async fn compile(args: CompileArgs, ui: &Ui, ctx: &Context) -> Outcome {
     }
     let (target, inner, context) = (out.clone(), workload.clone(), ctx.clone());
     blocking(move || vmm_core::build::compile(&inner, &input.base_dir, &target, &context)).await?;
-    let (id, digest) = (workload.id.clone(), hash(&workload)?);
+    let (id, digest) = (workload.id.clone(), workload.hash());
     ui.result(&json!({"id": id, "ir_hash": digest, "out": out}), || {
         format!("{}  {id}  {digest}\n", out.display())
     })?;

@@ -10,21 +10,21 @@ use super::interruptible;
 use crate::cli::IrCommand;
 use crate::failure::{Failure, Outcome};
 use crate::input::load_file;
-use crate::ir::{Difference, diff, hash, schema};
+use crate::ir::{Difference, diff};
 use crate::ui::Ui;
 
 pub async fn ir(command: IrCommand, ui: &Ui, ctx: &Context) -> Outcome {
     match command {
         IrCommand::Validate { file } => {
             let workload = load(file.clone(), ui, ctx).await?;
-            let digest = hash(&workload)?;
+            let digest = workload.hash();
             ui.result(&json!({"valid": true, "id": workload.id, "ir_hash": digest}), || {
                 format!("{}: valid ({})\n", file.display(), workload.id)
             })?;
             Ok(0)
         }
         IrCommand::Hash { file } => {
-            let digest = hash(&load(file, ui, ctx).await?)?;
+            let digest = load(file, ui, ctx).await?.hash();
             ui.result(&json!({ "ir_hash": digest }), || format!("{digest}\n"))?;
             Ok(0)
         }
@@ -38,7 +38,7 @@ pub async fn ir(command: IrCommand, ui: &Ui, ctx: &Context) -> Outcome {
             Ok(u8::from(!differences.is_empty()))
         }
         IrCommand::Schema => {
-            ui.print(schema().as_bytes())?;
+            ui.print(schema()?.as_bytes())?;
             Ok(0)
         }
     }
@@ -47,6 +47,12 @@ pub async fn ir(command: IrCommand, ui: &Ui, ctx: &Context) -> Outcome {
 async fn load(file: PathBuf, ui: &Ui, ctx: &Context) -> Result<Workload, Failure> {
     let ui = ui.clone();
     Ok(interruptible(ctx, move || load_file(&file, &ui)).await?.workload)
+}
+
+fn schema() -> Result<String> {
+    let text = serde_json::to_string_pretty(&workload_ir::json_schema())
+        .map_err(|e| Error::new(ErrorKind::Internal, format!("writing the schema: {e}")))?;
+    Ok(text + "\n")
 }
 
 fn to_value(workload: &Workload) -> Result<Value> {
