@@ -1,6 +1,5 @@
 //! `mvmctl call` and `mvmctl run`: the result on standard output, everything else on standard error.
 
-use serde_json::json;
 use vmm_core::machine::CallOutcome;
 use vmm_core::workflow::{self, RunRequest};
 use vmm_core::{Context, Home};
@@ -121,6 +120,7 @@ fn show(outcome: &CallOutcome, ui: &Ui) -> Outcome {
 mod tests {
     use super::*;
     use crate::cli::Global;
+    use serde_json::json;
 
     #[test]
     fn exit_codes_tell_the_callers_mistakes_from_the_functions() {
