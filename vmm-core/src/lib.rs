@@ -15,6 +15,7 @@ pub mod lock;
 pub mod machine;
 pub mod sdk;
 pub mod secrets;
+pub mod source;
 pub mod tree;
 pub mod workflow;
 
