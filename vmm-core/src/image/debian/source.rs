@@ -66,7 +66,9 @@ impl PackageSource for Debian {
             lock.packages.iter().partition(|p| p.origin.as_deref() == Some(tools::ORIGIN));
         let debs: Vec<DebPackage> = debs.into_iter().map(deb_package).collect::<Result<_>>()?;
         let files = self.apt.download(ctx, &debs, self.offline)?;
-        let wheels = tools::fetch(&self.home, ctx, &wheels, self.offline)?;
+        let libc = lock.packages.iter().find(|p| p.name == "libc6" && p.origin.is_none());
+        let glibc = tools::glibc_version(libc.map_or("", |p| &p.version));
+        let wheels = tools::fetch(&self.home, ctx, &wheels, glibc, self.offline)?;
         let debs: Vec<DebFile> =
             debs.into_iter().zip(files).map(|(deb, path)| DebFile { name: deb.name, path }).collect();
         let mut tree = assemble(ctx, &debs, self.home.cache())?;
@@ -284,11 +286,13 @@ mod tests {
         let ctx = Context::silent();
         let options = ResolveOptions::default();
         let source = Debian::open(&home, &options).unwrap();
-        let lock = source.resolve(&["python3".to_owned()], &options, &ctx).unwrap();
+        let names = ["python3", "uv"].map(str::to_owned);
+        let lock = source.resolve(&names, &options, &ctx).unwrap();
         let image = source.assemble(&lock, &ctx).unwrap();
         let python = &image.interpreters["python"];
         assert!(image.tree.follow(python).is_some(), "{python}");
         assert!(image.tree.follow("/bin/sh").is_some());
+        assert!(image.tree.follow("/usr/local/bin/uv").is_some());
         assert!(image.tree.follow("/usr/lib/ssl/cert.pem").is_some());
         // Again, offline, out of the lock and the cache alone.
         let offline = Debian::open(&home, &ResolveOptions { offline: true, ..options }).unwrap();
