@@ -97,10 +97,15 @@ const IO: &[i64] = &[
 
 /// The wall of a CPU thread.
 pub fn vcpu_thread() -> Result<()> {
-    let run_only = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, KVM_RUN)
+    apply(COMMON, vec![(libc::SYS_ioctl, only(KVM_RUN)?)])
+}
+
+/// A call is allowed with this second argument alone.
+fn only(argument: u64) -> Result<Vec<SeccompRule>> {
+    SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, argument)
         .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(|e| Error::Confine(e.to_string()))?;
-    apply(COMMON, vec![(libc::SYS_ioctl, vec![run_only])])
+        .map(|rule| vec![rule])
+        .map_err(|e| Error::Confine(e.to_string()))
 }
 
 /// The wall of the loop that serves devices.
@@ -112,6 +117,10 @@ fn apply(calls: &[i64], conditional: Vec<(i64, Vec<SeccompRule>)>) -> Result<()>
     let refused = |what: String| Error::Confine(format!("seccomp: {what}"));
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.iter().map(|call| (*call, Vec::new())).collect();
     rules.extend(conditional);
+    if cfg!(debug_assertions) {
+        // The standard library's own check of a descriptor that is about to be closed.
+        rules.insert(libc::SYS_fcntl, only(libc::F_GETFD as u64)?);
+    }
     let filter =
         SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)
             .map_err(|e| refused(e.to_string()))?;

@@ -57,6 +57,11 @@ impl Pieces {
         Some(pieces)
     }
 
+    /// Nothing is covered.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Bytes covered.
     pub fn len(&self) -> usize {
         self.len
@@ -103,7 +108,7 @@ pub fn exactly(
     let mut done = 0;
     loop {
         let rest = Pieces::new(mem, descriptors, done)?;
-        if rest.len() == 0 {
+        if rest.is_empty() {
             return Some(done);
         }
         match rest.transfer(fd, how(start + done as u64)) {

@@ -50,7 +50,7 @@ impl ReadVolatile for KernelFile {
 mod tests {
     use std::io::Write;
 
-    use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
+    use vm_memory::{Bytes, GuestAddress};
 
     use super::*;
     use crate::boot;

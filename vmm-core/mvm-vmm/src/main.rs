@@ -1,21 +1,6 @@
 //! `mvm-vmm`: runs one guest on KVM. Its supervisor gives it a configuration on standard input and open
 //! descriptors; it holds guest memory and the layers, and neither sockets to the world nor secrets.
 
-mod acpi;
-mod boot;
-mod bus;
-mod config;
-mod confine;
-mod error;
-mod iov;
-mod kernel_file;
-mod layout;
-mod machine;
-mod status;
-mod sys;
-mod vcpu;
-mod virtio;
-
 use std::io::Read;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -34,9 +19,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(start: Instant) -> error::Result<status::Exit> {
+fn run(start: Instant) -> mvm_vmm::error::Result<mvm_vmm::status::Exit> {
     let mut text = Vec::new();
-    std::io::stdin().take(MAX_CONFIG).read_to_end(&mut text).map_err(error::os("read the configuration"))?;
-    let config = config::Config::parse(&text)?;
-    machine::Machine::build(config, start)?.run()
+    std::io::stdin()
+        .take(MAX_CONFIG)
+        .read_to_end(&mut text)
+        .map_err(mvm_vmm::error::os("read the configuration"))?;
+    let config = mvm_vmm::config::Config::parse(&text)?;
+    mvm_vmm::machine::Machine::build(config, start)?.run()
 }

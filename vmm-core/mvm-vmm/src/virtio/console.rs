@@ -71,13 +71,13 @@ impl Console {
             let descriptors: Vec<Descriptor> = chain.writable().collect();
             let pieces =
                 Pieces::new(&mem, &descriptors, 0).ok_or(Broken("a channel buffer outside memory"))?;
-            let got = if pieces.len() == 0 {
+            let got = if pieces.is_empty() {
                 Ok(0)
             } else {
                 pieces.transfer(self.socket.as_fd(), Transfer::Receive)
             };
             match got {
-                Ok(0) if pieces.len() > 0 => self.closed = true,
+                Ok(0) if !pieces.is_empty() => self.closed = true,
                 Ok(len) => {
                     add_used(&mut active.queues[RECEIVE], &mem, head, len as u32)?;
                     used = true;
@@ -115,7 +115,7 @@ impl Console {
             };
             let pieces = Pieces::new(&mem, &buffer.descriptors, buffer.sent)
                 .ok_or(Broken("a channel buffer outside memory"))?;
-            if pieces.len() == 0 {
+            if pieces.is_empty() {
                 add_used(&mut active.queues[TRANSMIT], &mem, buffer.head, 0)?;
                 used = true;
                 continue;

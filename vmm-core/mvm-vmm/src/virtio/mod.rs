@@ -6,7 +6,7 @@ pub mod console;
 pub mod mmio;
 pub mod rng;
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

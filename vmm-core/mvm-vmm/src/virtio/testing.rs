@@ -8,24 +8,24 @@ use super::{Device, Interrupt, Memory};
 use crate::boot;
 
 /// Size of every ring that the driver makes.
-pub const SIZE: u16 = 16;
+pub(crate) const SIZE: u16 = 16;
 const RINGS: u64 = 0x1_0000;
 const RING_STRIDE: u64 = 0x4000;
 /// Where tests put buffers.
-pub const DATA: u64 = 0x10_0000;
-pub const WRITE: u16 = 2;
-pub const NEXT: u16 = 1;
+pub(crate) const DATA: u64 = 0x10_0000;
+pub(crate) const WRITE: u16 = 2;
+pub(crate) const NEXT: u16 = 1;
 
-pub struct Driver {
-    pub mem: Memory,
-    pub transport: Transport,
-    pub line: EventFd,
+pub(crate) struct Driver {
+    pub(crate) mem: Memory,
+    pub(crate) transport: Transport,
+    pub(crate) line: EventFd,
     avail: Vec<u16>,
 }
 
 impl Driver {
     /// A device behind its window, not yet touched.
-    pub fn new(device: Box<dyn Device>) -> Self {
+    pub(crate) fn new(device: Box<dyn Device>) -> Self {
         let mem = Memory::new(boot::memory(64 << 20).unwrap());
         let line = EventFd::new(EFD_NONBLOCK).unwrap();
         let interrupt = Interrupt::new(line.try_clone().unwrap());
@@ -35,7 +35,7 @@ impl Driver {
     }
 
     /// Negotiates everything and makes the device ready, as Linux does.
-    pub fn ready(device: Box<dyn Device>) -> Self {
+    pub(crate) fn ready(device: Box<dyn Device>) -> Self {
         let mut driver = Driver::new(device);
         driver.negotiate();
         for queue in 0..driver.transport.queue_count() {
@@ -46,7 +46,7 @@ impl Driver {
         driver
     }
 
-    pub fn negotiate(&mut self) {
+    pub(crate) fn negotiate(&mut self) {
         self.set(0x70, 0);
         self.set(0x70, 1);
         self.set(0x70, 3);
@@ -60,7 +60,7 @@ impl Driver {
         assert_eq!(self.get(0x70), 11, "the device did not take the features");
     }
 
-    pub fn set_up_queue(&mut self, queue: usize) {
+    pub(crate) fn set_up_queue(&mut self, queue: usize) {
         let base = Driver::ring(queue);
         self.set(0x30, queue as u32);
         self.set(0x38, u32::from(SIZE));
@@ -71,22 +71,22 @@ impl Driver {
         self.set(0x44, 1);
     }
 
-    pub fn ring(queue: usize) -> u64 {
+    pub(crate) fn ring(queue: usize) -> u64 {
         RINGS + queue as u64 * RING_STRIDE
     }
 
-    pub fn set(&mut self, register: u64, value: u32) {
+    pub(crate) fn set(&mut self, register: u64, value: u32) {
         self.transport.write(register, &value.to_le_bytes());
     }
 
-    pub fn get(&self, register: u64) -> u32 {
+    pub(crate) fn get(&self, register: u64) -> u32 {
         let mut bytes = [0; 4];
         self.transport.read(register, &mut bytes);
         u32::from_le_bytes(bytes)
     }
 
     /// Writes a descriptor at an index.
-    pub fn descriptor(&self, queue: usize, index: u16, addr: u64, len: u32, flags: u16, next: u16) {
+    pub(crate) fn descriptor(&self, queue: usize, index: u16, addr: u64, len: u32, flags: u16, next: u16) {
         let at = GuestAddress(Driver::ring(queue) + u64::from(index) * 16);
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&addr.to_le_bytes());
@@ -97,7 +97,7 @@ impl Driver {
     }
 
     /// Makes a chain of buffers from descriptor `first` on.
-    pub fn chain(&self, queue: usize, first: u16, buffers: &[(u64, u32, bool)]) {
+    pub(crate) fn chain(&self, queue: usize, first: u16, buffers: &[(u64, u32, bool)]) {
         for (index, (addr, len, writable)) in buffers.iter().enumerate() {
             let here = first + index as u16;
             let last = index + 1 == buffers.len();
@@ -107,7 +107,7 @@ impl Driver {
     }
 
     /// Offers a chain and notifies.
-    pub fn offer(&mut self, queue: usize, head: u16) {
+    pub(crate) fn offer(&mut self, queue: usize, head: u16) {
         let base = Driver::ring(queue) + 0x1000;
         let index = self.avail[queue];
         self.mem.write_obj(head, GuestAddress(base + 4 + u64::from(index % SIZE) * 2)).unwrap();
@@ -117,32 +117,32 @@ impl Driver {
     }
 
     /// Number of used entries.
-    pub fn used(&self, queue: usize) -> u16 {
+    pub(crate) fn used(&self, queue: usize) -> u16 {
         self.mem.read_obj(GuestAddress(Driver::ring(queue) + 0x2002)).unwrap()
     }
 
     /// The n-th used entry: (head, length).
-    pub fn used_entry(&self, queue: usize, index: u16) -> (u32, u32) {
+    pub(crate) fn used_entry(&self, queue: usize, index: u16) -> (u32, u32) {
         let at = Driver::ring(queue) + 0x2004 + u64::from(index % SIZE) * 8;
         let entry: u64 = self.mem.read_obj(GuestAddress(at)).unwrap();
         (entry as u32, (entry >> 32) as u32)
     }
 
-    pub fn write(&self, at: u64, bytes: &[u8]) {
+    pub(crate) fn write(&self, at: u64, bytes: &[u8]) {
         self.mem.write_slice(bytes, GuestAddress(at)).unwrap();
     }
 
-    pub fn read(&self, at: u64, len: usize) -> Vec<u8> {
+    pub(crate) fn read(&self, at: u64, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.mem.read_slice(&mut bytes, GuestAddress(at)).unwrap();
         bytes
     }
 
-    pub fn interrupted(&self) -> bool {
+    pub(crate) fn interrupted(&self) -> bool {
         self.line.read().is_ok()
     }
 
-    pub fn needs_reset(&self) -> bool {
+    pub(crate) fn needs_reset(&self) -> bool {
         self.get(0x70) & 0x40 != 0
     }
 }
