@@ -19,6 +19,7 @@ static FILES: &[(&str, &[u8])] = package![
     "__main__.py",
     "_check.py",
     "_emit.py",
+    "_explain.py",
     "_limits.py",
     "_schema.py",
     "_table.py",

@@ -155,6 +155,31 @@ def test_wrong_arguments_are_refused_at_once(rule: str, make: Callable[[], Any])
     assert (found, bool(message)) == (rule, True)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: mvm.secret(nmae="a"), "`mvm.secret` has no argument `nmae`: did you mean `name`?"),
+        (lambda: mvm.hook("a", zz=1), "`mvm.hook` has no argument `zz`: it takes `cmd`"),
+        (lambda: mvm.no_deps(zz=1), "`mvm.no_deps` has no argument `zz`: it takes no arguments"),
+        (lambda: mvm.host_port(), "`mvm.host_port` lacks the arguments `host` and `port`"),
+        (lambda: mvm.secret("a", "bearer"), "`mvm.secret` takes this argument by name only: write `type=…`"),
+        (lambda: mvm.hook("a", "b"), "`mvm.hook` takes no further argument"),
+        (lambda: mvm.secret(5), "`name` of `mvm.secret` must be a string, found an integer"),
+        (lambda: mvm.nix_packages("a"), "`packages` of `mvm.nix_packages` must be a list of strings, found a string"),
+        (lambda: mvm.nix_packages([1]), "`packages` of `mvm.nix_packages` must be a string, found an integer"),
+        (lambda: mvm.hook(["a", 1]), "`cmd` of `mvm.hook` must be a string, found an integer"),
+        (lambda: mvm.hook(1), "`cmd` of `mvm.hook` must be a string or a list of strings, found an integer"),
+        (lambda: mvm.secret("a", type="x"), '`type` of `mvm.secret` must be "bearer", "basic", "sigv4" or "hmac"'),
+        (lambda: mvm.network(ports=[{}]), "a port lacks the field `guest`"),
+        (lambda: mvm.network(dns=mvm.literal("a")),
+         "`dns` of `mvm.network` must be `mvm.dns_system(…)`, `mvm.dns_none(…)` or `mvm.dns_resolver(…)`, "
+         "found `mvm.literal(…)`"),
+    ],
+)  # fmt: skip
+def test_messages_are_the_compilers(make: Callable[[], Any], message: str) -> None:
+    assert refused(make)[1] == message
+
+
 def test_a_message_never_holds_the_value_of_a_wrong_argument() -> None:
     secret = "".join(["sk-", "proj-", "x" * 40])
     _, message = refused(lambda: mvm.secret(name=[secret]))  # type: ignore[arg-type]

@@ -271,7 +271,7 @@ def _helper(function: "_C") -> "_C":
         except TypeError as error:
             if isinstance(error, DeclarationError):
                 raise
-            from mvm._check import misfit
+            from mvm._explain import misfit
 
             raise (misfit(function, args, kwargs) or error) from None
 

@@ -4,11 +4,11 @@ Loaded with the first declaration, except in the guest, where the compiler has a
 """
 
 from mvm import DeclarationError, Value
-from mvm._table import HELPERS, PORT
+from mvm._table import HELPERS, PORT, STR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from mvm._table import Type
@@ -19,7 +19,7 @@ def check(helper: "str", arguments: "Mapping[str, Any]") -> "None":
     types = HELPERS[helper]
     for name, value in arguments.items():
         if value is not None:
-            _typed(f"`{name}` of `mvm.{helper}`", types[name], value)
+            _typed(name, helper, types[name], value)
     from mvm import _limits
 
     _limits.check(helper, arguments)
@@ -37,30 +37,29 @@ def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any
         _limits.identifier("the name of the app, which is the function's,", function.__name__)
 
 
-def _typed(where: "str", expected: "Type", value: "object") -> "None":
-    wrong = _misfit(expected, value)
-    if wrong is not None:
-        expected, value = wrong
-        raise DeclarationError("MVM005", f"{where} must be {describe(expected)}, not {_what(value)}")
-
-
-def _misfit(expected: "Type", value: "Any") -> "tuple[Type, object] | None":
-    """The innermost type and value that do not fit; `None` when they do."""
+def _typed(name: "str", helper: "str", expected: "Type", value: "Any") -> "None":
     kind, rest = expected[0], expected[1:]
     if kind == "any":
-        misfits = [_misfit(one, value) for one in rest]
-        return None if None in misfits else (expected, value)
-    if kind == "list":
-        if not _is(value, list, tuple):
-            return expected, value
-        return next(filter(None, (_misfit(rest[0], one) for one in value)), None)
-    if kind == "dict":
-        if not _is(value, dict) or not all(_is(key, str) for key in value):
-            return expected, value
-        return next(filter(None, (_misfit(rest[0], one) for one in value.values())), None)
-    if kind == "port":
-        return _misfit_port(expected, value)
-    return None if _fits(kind, rest, value) else (expected, value)
+        chosen = next((one for one in rest if _fits(one, value)), None) or _closest(rest, value)
+        return _typed(name, helper, chosen, value) if chosen else _mismatch(name, helper, expected, value)
+    if kind == "list" and _is(value, list, tuple):
+        for one in value:
+            _typed(name, helper, rest[0], one)
+    elif kind == "dict" and _is(value, dict):
+        for key, one in value.items():
+            _typed(name, helper, STR, key)
+            _typed(name, helper, rest[0], one)
+    elif kind == "port" and _is(value, dict):
+        _port(helper, value)
+    elif kind == "one_of" and _is(value, str) and value not in rest:
+        raise DeclarationError("MVM005", f"`{name}` of `mvm.{helper}` must be {describe(expected)}")
+    elif not _fits(expected, value):
+        _mismatch(name, helper, expected, value)
+
+
+def _mismatch(name: "str", helper: "str", expected: "Type", value: "Any") -> "None":
+    message = f"`{name}` of `mvm.{helper}` must be {describe(expected)}, found {_what(value)}"
+    raise DeclarationError("MVM005", message)
 
 
 def _is(value: "Any", *kinds: "type") -> "bool":
@@ -68,31 +67,39 @@ def _is(value: "Any", *kinds: "type") -> "bool":
     return isinstance(value, kinds)
 
 
-def _fits(kind: "str", rest: "tuple[Any, ...]", value: "object") -> "bool":
-    if kind == "str":
-        return isinstance(value, str)
+def _fits(expected: "Type", value: "Any") -> "bool":
+    """Does the value have this type?"""
+    kind, rest = expected[0], expected[1:]
+    if kind == "any":
+        return any(_fits(one, value) for one in rest)
+    if kind == "list":
+        return _is(value, list, tuple) and all(_fits(rest[0], one) for one in value)
+    if kind == "dict":
+        return _is(value, dict) and all(_fits(rest[0], one) for one in value.values())
+    if kind == "helper":
+        return _is(value, Value) and value.helper in rest
     if kind == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind == "bool":
-        return isinstance(value, bool)
-    if kind == "one_of":
-        return isinstance(value, str) and value in rest
-    return isinstance(value, Value) and value.helper in rest
+        return _is(value, int) and not _is(value, bool)
+    return _is(value, {"str": str, "one_of": str, "bool": bool, "port": dict}[kind])
 
 
-def _misfit_port(expected: "Type", value: "Any") -> "tuple[Type, object] | None":
-    if not _is(value, dict):
-        return expected, value
-    for name, (_, required) in PORT.items():
-        if required and name not in value:
-            raise DeclarationError("MVM004", f"a port needs `{name}`")
-    for name, given in value.items():
+def _closest(types: "tuple[Type, ...]", value: "Any") -> "Type | None":
+    """The alternative of the same outer form: its check finds the part that is wrong."""
+    kind = "list" if _is(value, list, tuple) else "dict" if _is(value, dict) else None
+    return next((one for one in reversed(types) if one[0] == kind), None)
+
+
+def _port(helper: "str", port: "Mapping[Any, Any]") -> "None":
+    for name, value in port.items():
+        _typed("ports", helper, STR, name)
         if name not in PORT:
-            raise DeclarationError("MVM003", f"a port has no field `{name}`{_hint(str(name), PORT)}")
-        wrong = _misfit(PORT[name][0], given)
-        if wrong is not None:
-            return wrong
-    return None
+            known = either(f"`{field}`" for field in PORT)
+            raise DeclarationError("MVM003", f"a port has no field `{name}`: it has {known}")
+        if value is not None or PORT[name][1]:
+            _typed(name, helper, PORT[name][0], value)
+    for name, (_, required) in PORT.items():
+        if required and name not in port:
+            raise DeclarationError("MVM004", f"a port lacks the field `{name}`")
 
 
 def describe(expected: "Type") -> "str":
@@ -103,27 +110,26 @@ def describe(expected: "Type") -> "str":
     if kind == "dict":
         return f"a dictionary from strings to {_plural(rest[0])}"
     if kind == "one_of":
-        return _either(f'"{value}"' for value in rest)
+        return either(f'"{value}"' for value in rest)
     if kind == "helper":
-        return _either(f"`mvm.{name}(…)`" for name in rest)
+        return either(f"`mvm.{name}(…)`" for name in rest)
     if kind == "any":
-        return _either(describe(one) for one in rest)
-    return {"str": "a string", "int": "an integer", "bool": "`True` or `False`"}.get(
-        kind, "a dictionary that describes one port"
-    )
+        return either(describe(one) for one in rest)
+    words = {"str": "a string", "int": "an integer", "bool": "`True` or `False`"}
+    return words.get(kind, "a dictionary that describes one port")
 
 
 def _plural(expected: "Type") -> "str":
     if expected[0] == "any":
-        return _either(_plural(one) for one in expected[1:])
+        return either(_plural(one) for one in expected[1:])
     plurals = {"str": "strings", "int": "integers", "bool": "booleans", "port": "port dictionaries"}
     return plurals.get(expected[0]) or describe(expected)
 
 
-def _either(parts: "Iterable[str]") -> "str":
+def either(parts: "Iterable[str]") -> "str":
     """`a, b or c`, each once."""
     unique = list(dict.fromkeys(parts))
-    return " or ".join(filter(None, [", ".join(unique[:-1]), unique[-1]]))
+    return " or ".join(filter(None, [", ".join(unique[:-1]), *unique[-1:]]))
 
 
 def _what(value: "object") -> "str":
@@ -135,34 +141,3 @@ def _what(value: "object") -> "str":
         "bytes": "bytes", "list": "a list", "tuple": "a tuple", "dict": "a dictionary", "set": "a set",
     }  # fmt: skip
     return kinds.get(type(value).__name__, f"a value of type `{type(value).__name__}`")
-
-
-def _hint(name: "str", known: "Iterable[str]") -> "str":
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean `{near[0]}`?" if near else ""
-
-
-def misfit(function: "Callable[..., Any]", args: "tuple[Any, ...]", kwargs: "dict[str, Any]") -> "TypeError | None":
-    """Why a call does not fit the signature of a helper."""
-    import inspect
-
-    helper = function.__name__
-    parameters = inspect.signature(function).parameters
-    for name in kwargs:
-        if name not in parameters:
-            return DeclarationError("MVM003", f"`mvm.{helper}` has no argument `{name}`{_hint(name, parameters)}")
-    by_position = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    if helper in ("app", "func") and len(args) == 1 and callable(args[0]):
-        return DeclarationError("MVM008", f"`@mvm.{helper}` must be called: write `@mvm.{helper}(...)`")
-    if len(args) > len(by_position):
-        return DeclarationError("MVM005", f"`mvm.{helper}` takes its arguments by keyword")
-    for name in by_position[: len(args)]:
-        if name in kwargs:
-            return DeclarationError("MVM011", f"`{name}` of `mvm.{helper}` is given twice")
-    given = {*by_position[: len(args)], *kwargs}
-    for parameter in parameters.values():
-        if parameter.default is parameter.empty and parameter.name not in given:
-            return DeclarationError("MVM004", f"`mvm.{helper}` needs `{parameter.name}`")
-    return None
