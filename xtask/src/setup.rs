@@ -1,0 +1,106 @@
+//! What the machine must have besides Rust, and how it gets there: Debian packages, named before they are installed.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Context, Result, bail};
+
+use crate::sh;
+
+/// Something needed from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Program that must be there.
+    pub program: &'static str,
+    /// Debian package that brings it.
+    pub package: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+}
+
+/// Runs guests where the CPU lends no hardware virtualization.
+pub const QEMU: Need = Need {
+    program: "qemu-system-x86_64",
+    package: "qemu-system-x86",
+    purpose: "run guests without hardware KVM",
+};
+/// Linker and C compiler: tree-sitter's parser is C.
+pub const CC: Need = Need { program: "cc", package: "build-essential", purpose: "compile and link" };
+/// Reads Debian packages in the Python tests' set-up and runs the Python package's own tests.
+pub const PYTHON: Need = Need { program: "python3", package: "python3", purpose: "test the Python package" };
+/// The package manager of `nix_packages`.
+pub const NIX: Need = Need { program: "nix", package: "nix-bin", purpose: "test packages from Nix" };
+/// Static shell for the benchmark's plain recipe and for the outer guest of the KVM tests.
+pub const BUSYBOX: Need =
+    Need { program: "busybox", package: "busybox-static", purpose: "boot the plain recipe" };
+/// Packs the plain recipe's initramfs.
+pub const CPIO: Need = Need { program: "cpio", package: "cpio", purpose: "pack the plain recipe" };
+/// Makes the plain recipe's disk.
+pub const MKE2FS: Need =
+    Need { program: "mke2fs", package: "e2fsprogs", purpose: "make the plain recipe's disk" };
+
+/// All of them.
+pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, NIX, BUSYBOX, CPIO, MKE2FS];
+
+/// Sees to it that everything is there, or says what is missing.
+pub fn ensure(needs: &[Need], yes: bool) -> Result<()> {
+    let missing: Vec<Need> = needs.iter().copied().filter(|need| !present(need)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    println!("missing on this machine:");
+    for need in &missing {
+        println!("  {:<20} {}", need.package, need.purpose);
+    }
+    if !sh::has("apt-get") {
+        bail!("there is no apt-get here; install these with your package manager: {}", packages.join(" "));
+    }
+    if !yes && !agreed()? {
+        bail!("not installed; do it yourself with: sudo apt-get install {}", packages.join(" "));
+    }
+    install(&packages)?;
+    match missing.iter().find(|need| !present(need)) {
+        Some(need) => {
+            bail!("{} was installed, but there is still no program `{}`", need.package, need.program)
+        }
+        None => Ok(()),
+    }
+}
+
+/// `mke2fs` and others lie in directories that are not in everybody's `PATH`.
+fn present(need: &Need) -> bool {
+    sh::has(need.program)
+        || ["/usr/sbin", "/sbin"].iter().any(|dir| std::path::Path::new(dir).join(need.program).exists())
+}
+
+fn agreed() -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    print!("install them with apt-get as root? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let apt = |arguments: &[&str]| {
+        let root = sh::capture(sh::command("id").arg("-u"))?.trim() == "0";
+        let mut command = sh::command(if root { "apt-get" } else { "sudo" });
+        if !root {
+            command.arg("apt-get");
+        }
+        command.args(["-q", "-y", "-o", "Acquire::Retries=3"]).args(arguments);
+        println!("$ {}", sh::shown(&command));
+        sh::run(command.env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    let mut arguments = vec!["install", "--no-install-recommends"];
+    arguments.extend(packages);
+    // A fresh machine has no package lists yet; one that has been set up before needs no network for them.
+    if apt(&arguments).is_ok() {
+        return Ok(());
+    }
+    apt(&["update"]).context("reading the package lists")?;
+    apt(&arguments).with_context(|| format!("installing {}", packages.join(" ")))
+}

@@ -1,0 +1,154 @@
+//! The suites: what each is about, what it needs, and which tests it runs.
+
+use crate::setup::{self, Need};
+
+/// A suite.
+pub struct Suite {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it holds.
+    pub about: &'static str,
+    /// What it needs from outside.
+    pub needs: &'static [Need],
+    /// Whether it needs the built programs beside each other (boots, editors).
+    pub programs: bool,
+    /// What it does.
+    pub work: Work,
+}
+
+/// What a suite does.
+pub enum Work {
+    /// Runs `cargo` with these arguments.
+    Cargo(&'static [&'static str]),
+    /// Runs a program of the repository.
+    Program(&'static [&'static str]),
+    /// Runs test programs that cargo built.
+    Tests {
+        /// Which.
+        select: fn(&TestProgram) -> bool,
+        /// Arguments for each.
+        arguments: &'static [&'static str],
+        /// Environment for each.
+        environment: &'static [(&'static str, &'static str)],
+    },
+    /// Runs the demo on the programs that the tests use.
+    Demo,
+}
+
+/// A test program that cargo built.
+#[derive(Clone, Debug)]
+pub struct TestProgram {
+    /// Package.
+    pub package: String,
+    /// Target within it.
+    pub target: String,
+    /// `lib`, `bin`, `test` …
+    pub kind: String,
+    /// The executable.
+    pub path: std::path::PathBuf,
+    /// The package's directory, in which its tests run.
+    pub dir: std::path::PathBuf,
+}
+
+fn end_to_end(p: &TestProgram) -> bool {
+    p.package == "mvm-tests"
+}
+
+/// All suites, in the order in which they run: the quick and telling ones first.
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "fmt",
+        about: "the sources are formatted",
+        needs: &[],
+        programs: false,
+        work: Work::Cargo(&["fmt", "--all", "--check"]),
+    },
+    Suite {
+        name: "tidy",
+        about: "file sizes, module heads, the arrows between rooms, no machine's paths, no credentials",
+        needs: &[setup::CC],
+        programs: false,
+        work: Work::Tests {
+            select: |p| end_to_end(p) && p.target == "tidy",
+            arguments: &[],
+            environment: &[],
+        },
+    },
+    Suite {
+        name: "deny",
+        about: "licences and known flaws of every dependency",
+        needs: &[setup::CC],
+        programs: false,
+        work: Work::Tests {
+            select: |p| end_to_end(p) && p.target == "deny",
+            arguments: &[],
+            environment: &[],
+        },
+    },
+    Suite {
+        name: "clippy",
+        about: "no warnings in any target",
+        needs: &[setup::CC],
+        programs: false,
+        work: Work::Cargo(&[
+            "clippy",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    },
+    Suite {
+        name: "unit",
+        about: "IR, compiler and vmm-core, room by room",
+        needs: &[setup::CC],
+        programs: false,
+        work: Work::Tests {
+            select: |p| !end_to_end(p) && !matches!(p.package.as_str(), "mvm-lsp" | "mvmctl"),
+            arguments: &[],
+            environment: &[],
+        },
+    },
+    Suite {
+        name: "lsp",
+        about: "the language server over stdio, `--check` included",
+        needs: &[setup::CC],
+        programs: false,
+        work: Work::Tests { select: |p| p.package == "mvm-lsp", arguments: &[], environment: &[] },
+    },
+    Suite {
+        name: "cli",
+        about: "mvmctl without a guest: commands, bad input, exit codes",
+        needs: &[setup::CC],
+        programs: false,
+        work: Work::Tests { select: |p| p.package == "mvmctl", arguments: &[], environment: &[] },
+    },
+    Suite {
+        name: "sdk",
+        about: "the Python package on every interpreter there is, type checkers included",
+        needs: &[setup::PYTHON],
+        programs: false,
+        work: Work::Program(&["python3", "sdk/python/run_tests.py"]),
+    },
+    Suite {
+        name: "boot",
+        about: "the whole road in real guests: build, boot, call, policy, and everything that can go wrong",
+        needs: &[setup::CC, setup::QEMU],
+        programs: true,
+        work: Work::Tests {
+            select: |p| end_to_end(p) && !matches!(p.target.as_str(), "tidy" | "deny"),
+            arguments: &["--test-threads=2"],
+            environment: &[("MVM_BOOT_TESTS", "1")],
+        },
+    },
+    Suite {
+        name: "demo",
+        about: "the README's first command, from the declaration to the result",
+        needs: &[setup::CC, setup::QEMU],
+        programs: true,
+        work: Work::Demo,
+    },
+];

@@ -1,0 +1,178 @@
+//! `cargo xtask test`: sets up, builds once, runs the suites, and ends each with a line of its own.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::build::{self, Programs};
+use crate::suites::{SUITES, Suite, TestProgram, Work};
+use crate::{Options, setup, sh};
+
+/// What is built once and used by several suites.
+#[derive(Default)]
+struct Shared {
+    tests: Option<Vec<TestProgram>>,
+    programs: Option<Programs>,
+}
+
+/// Runs the named suites, or all.
+pub fn run(options: &Options) -> Result<()> {
+    if options.has("list") {
+        for suite in SUITES {
+            println!("{:<8} {}", suite.name, suite.about);
+        }
+        return Ok(());
+    }
+    let chosen = choose(&options.names)?;
+    let mut shared = Shared::default();
+    let mut failed = Vec::new();
+    let start = Instant::now();
+    for suite in &chosen {
+        println!("\n== {}: {}", suite.name, suite.about);
+        let clock = Instant::now();
+        let result = run_suite(suite, options, &mut shared);
+        let time = sh::seconds(clock.elapsed());
+        match result {
+            Ok(()) => println!("suite {}: ok ({time})", suite.name),
+            Err(error) => {
+                println!("suite {}: FAILED ({time}): {error:#}", suite.name);
+                failed.push(suite.name);
+            }
+        }
+    }
+    let passed = chosen.len() - failed.len();
+    println!("\nsuites: {passed} passed, {} failed, in {}", failed.len(), sh::seconds(start.elapsed()));
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Suite>> {
+    if names.is_empty() {
+        return Ok(SUITES.iter().collect());
+    }
+    let find = |name: &String| {
+        SUITES.iter().find(|s| s.name == name).with_context(|| {
+            let all: Vec<&str> = SUITES.iter().map(|s| s.name).collect();
+            format!("there is no suite `{name}`; there are {}", all.join(", "))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn run_suite(suite: &Suite, options: &Options, shared: &mut Shared) -> Result<()> {
+    setup::ensure(suite.needs, options.yes)?;
+    if suite.programs && shared.programs.is_none() {
+        shared.programs = Some(build::programs(build::DEV)?);
+    }
+    match &suite.work {
+        Work::Cargo(arguments) => sh::run(sh::cargo().args(*arguments)),
+        Work::Program(words) => {
+            let (program, arguments) = words.split_first().context("the suite names no program")?;
+            sh::run(sh::command(program).args(arguments))
+        }
+        Work::Demo => {
+            crate::demo::run_with(shared.programs.as_ref().context("the programs are not built")?, options)
+        }
+        Work::Tests { select, arguments, environment } => {
+            if shared.tests.is_none() {
+                shared.tests = Some(build_tests()?);
+            }
+            let all = shared.tests.as_deref().unwrap_or_default();
+            let chosen: Vec<&TestProgram> = all.iter().filter(|p| select(p)).collect();
+            if chosen.is_empty() {
+                bail!("it has no test programs");
+            }
+            run_tests(&chosen, arguments, environment, shared.programs.as_ref())
+        }
+    }
+}
+
+/// Runs each to its end, even when one before it failed: all failures of a suite are seen at once.
+fn run_tests(
+    tests: &[&TestProgram],
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    programs: Option<&Programs>,
+) -> Result<()> {
+    let mut failed = Vec::new();
+    for test in tests {
+        println!("\n   {} {} ({})", test.package, test.target, test.kind);
+        let mut command = sh::command(&test.path);
+        command.args(arguments).current_dir(&test.dir).env("CARGO_MANIFEST_DIR", &test.dir);
+        command.envs(environment.iter().copied());
+        if let Some(programs) = programs {
+            command.env("MVM_BIN_DIR", &programs.dir);
+        }
+        if sh::run(&mut command).is_err() {
+            failed.push(format!("{}/{}", test.package, test.target));
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("failing test programs: {}", failed.join(", ")) }
+}
+
+/// Builds all test programs in one go, so that every suite shares one set of features and nothing is built twice.
+fn build_tests() -> Result<Vec<TestProgram>> {
+    println!("building the tests …");
+    let text = sh::capture(sh::cargo().args([
+        "test",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--exclude=xtask",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ]))?;
+    let mut programs: Vec<TestProgram> =
+        text.lines().filter_map(|line| test_program(&serde_json::from_str(line).ok()?)).collect();
+    programs.sort_by(|a, b| (&a.package, &a.kind, &a.target).cmp(&(&b.package, &b.kind, &b.target)));
+    Ok(programs)
+}
+
+fn test_program(message: &Value) -> Option<TestProgram> {
+    let is_test = message["reason"] == "compiler-artifact" && message["profile"]["test"] == true;
+    if !is_test {
+        return None;
+    }
+    let manifest = PathBuf::from(message["manifest_path"].as_str()?);
+    let id = message["package_id"].as_str()?;
+    // `path+file:///dir/name#version` or `path+file:///dir#name@version`
+    let (place, version) = id.rsplit_once('#')?;
+    let package = match version.split_once('@') {
+        Some((name, _)) => name,
+        None => place.rsplit_once('/')?.1,
+    };
+    Some(TestProgram {
+        package: package.to_owned(),
+        target: message["target"]["name"].as_str()?.to_owned(),
+        kind: message["target"]["kind"][0].as_str()?.to_owned(),
+        path: PathBuf::from(message["executable"].as_str()?),
+        dir: manifest.parent()?.to_path_buf(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_names_in_both_spellings() {
+        for (id, name) in
+            [("path+file:///w/mvmctl#0.1.0", "mvmctl"), ("path+file:///w/server#mvm-lsp@0.1.0", "mvm-lsp")]
+        {
+            let message = serde_json::json!({
+                "reason": "compiler-artifact", "profile": {"test": true}, "package_id": id,
+                "manifest_path": "/w/x/Cargo.toml", "executable": "/t/x",
+                "target": {"name": "x", "kind": ["test"]},
+            });
+            assert_eq!(test_program(&message).map(|p| p.package).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn suites_have_names_of_their_own() {
+        for (i, suite) in SUITES.iter().enumerate() {
+            assert!(SUITES[..i].iter().all(|s| s.name != suite.name), "{}", suite.name);
+        }
+    }
+}
