@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod layer;
 pub mod lock;
 pub mod machine;
+pub mod plan;
 pub mod sdk;
 pub mod secrets;
 pub mod source;

@@ -1,13 +1,19 @@
 //! IR → artifact: collect the source, resolve and fetch packages, write layers, find a kernel.
 //! What comes out is a [`BuildRecord`], everything that a boot needs, by digest.
 
+pub mod artifacts;
+mod compiled;
+mod locks;
+mod pipeline;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use workload_ir::Workload;
 
-use crate::{Context, Error, ErrorKind, Home, Result};
+pub use compiled::{compile, load_compiled};
+pub use pipeline::build;
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -28,7 +34,7 @@ pub struct BuildRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuildRecord {
-    /// Version of this record's format.
+    /// Version of this record's format: [`RECORD_VERSION`].
     pub version: u32,
     /// Hash of the IR that was built.
     pub ir_hash: String,
@@ -37,6 +43,9 @@ pub struct BuildRecord {
     /// One per app, in IR order.
     pub apps: Vec<AppBuild>,
 }
+
+/// The version of [`BuildRecord`] that is written and read.
+pub const RECORD_VERSION: u32 = 1;
 
 /// One app's image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,17 +91,5 @@ pub enum LayerRole {
     Hooks,
 }
 
-/// Builds a workload. Blocking: call it from a thread that may wait.
-pub fn build(_home: &Home, _request: BuildRequest, _ctx: &Context) -> Result<BuildRecord> {
-    Err(Error::new(ErrorKind::Build, "building: not built in yet"))
-}
-
-/// Collects the workload's sources and writes `workload.json`, the sources and `compile.json` to a directory.
-pub fn compile(_workload: &Workload, _base_dir: &Path, _out_dir: &Path, _ctx: &Context) -> Result<()> {
-    Err(Error::new(ErrorKind::Build, "compiling: not built in yet"))
-}
-
-/// Reads a directory that [`compile`] wrote.
-pub fn load_compiled(_dir: &Path) -> Result<BuildRequest> {
-    Err(Error::new(ErrorKind::Build, "reading a compiled workload: not built in yet"))
-}
+#[cfg(test)]
+pub(crate) mod tests;

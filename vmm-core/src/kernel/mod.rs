@@ -168,6 +168,13 @@ fn digest(kernel: &Unpacked) -> String {
     sha256_hex(lines.as_bytes())
 }
 
+/// Puts a kernel that cannot boot into a home's cache, for tests that only build.
+#[cfg(test)]
+pub(crate) fn store_fake(home: &Home) -> Kernel {
+    let kernel = Unpacked { release: "test".into(), image: b"\x7fELF".to_vec(), modules: Vec::new() };
+    store(&home.cache_dir("kernels").unwrap(), &kernel).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::modules::tests::module_elf;
