@@ -1,7 +1,8 @@
-//! What the supervisor tells the VMM: one JSON document on standard input. Files come as descriptors that are
-//! already open, so that the VMM needs no path.
+//! What the supervisor tells the VMM: one JSON document, the program's only argument. Disks, channel and console
+//! come as descriptors that are already open; the kernel as a path, opened before the walls go up.
 
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -17,7 +18,7 @@ pub struct Config {
     /// Guest memory in MiB.
     pub memory_mb: u32,
     /// Uncompressed ELF kernel with a PVH entry.
-    pub kernel_fd: RawFd,
+    pub kernel: PathBuf,
     /// Initial RAM disk.
     pub initrd_fd: RawFd,
     /// Kernel command line.
@@ -26,9 +27,12 @@ pub struct Config {
     pub disks: Vec<Disk>,
     /// Connected stream socket: the agent's channel.
     pub channel_fd: RawFd,
+    /// Name of the channel's port, as the guest finds it under `/sys/class/virtio-ports`.
+    pub channel_name: String,
     /// Where the serial console is written.
     pub console_fd: RawFd,
-    /// Where [`crate::status`] lines are written.
+    /// Where [`crate::status`] lines are written: standard error unless told.
+    #[serde(default = "stderr")]
     pub status_fd: RawFd,
     /// Lock the process in. Only tests turn it off, and only those that try what it forbids.
     #[serde(default = "yes")]
@@ -43,6 +47,12 @@ pub struct Disk {
     pub fd: RawFd,
     /// The guest may not write.
     pub read_only: bool,
+    /// Serial number, at most 20 bytes: how the guest tells its disks apart.
+    pub serial: String,
+}
+
+fn stderr() -> RawFd {
+    2
 }
 
 fn yes() -> bool {
@@ -78,7 +88,11 @@ impl Config {
                 layout::MAX_VIRTIO_DEVICES - 2
             ));
         }
-        let mut fds = vec![self.kernel_fd, self.initrd_fd, self.channel_fd, self.console_fd, self.status_fd];
+        let long = |text: &str, most: usize| text.is_empty() || text.len() > most;
+        if long(&self.channel_name, 32) || self.disks.iter().any(|d| long(&d.serial, 20)) {
+            return Err("channel_name has 1 to 32 bytes, a disk's serial 1 to 20".into());
+        }
+        let mut fds = vec![self.initrd_fd, self.channel_fd, self.console_fd, self.status_fd];
         fds.extend(self.disks.iter().map(|d| d.fd));
         fds.sort_unstable();
         if fds.windows(2).any(|w| w[0] == w[1]) || fds.first().is_some_and(|fd| *fd < 1) {
@@ -94,10 +108,10 @@ mod tests {
 
     fn json(vcpus: u32, memory: u32, disks: usize) -> String {
         let disks: Vec<String> =
-            (0..disks).map(|i| format!(r#"{{"fd":{},"read_only":true}}"#, 20 + i)).collect();
+            (0..disks).map(|i| format!(r#"{{"fd":{},"read_only":true,"serial":"d{i}"}}"#, 20 + i)).collect();
         format!(
-            r#"{{"vcpus":{vcpus},"memory_mb":{memory},"kernel_fd":3,"initrd_fd":4,"cmdline":"quiet","disks":[{}],
-            "channel_fd":5,"console_fd":6,"status_fd":7}}"#,
+            r#"{{"vcpus":{vcpus},"memory_mb":{memory},"kernel":"/k","initrd_fd":4,"cmdline":"quiet","disks":[{}],
+            "channel_fd":5,"channel_name":"agent","console_fd":6,"status_fd":7}}"#,
             disks.join(",")
         )
     }
@@ -118,6 +132,7 @@ mod tests {
             (json(1, 256, 30), "disks"),
             (json(1, 256, 1).replace("\"channel_fd\":5", "\"channel_fd\":6"), "descriptor"),
             (json(1, 256, 1).replace("quiet", &"x".repeat(3000)), "cmdline"),
+            (json(1, 256, 1).replace("\"d0\"", "\"a serial that is far too long\""), "serial"),
             (json(1, 256, 1).replace("vcpus", "cpus"), "unknown field"),
         ] {
             let error = Config::parse(text.as_bytes()).unwrap_err().to_string();

@@ -8,7 +8,6 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch,
 };
-use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 
 use crate::error::{Error, Result};
 use crate::sys;
@@ -19,18 +18,6 @@ const KVM_RUN: u64 = 0xAE80;
 const OVERHEAD_MB: u64 = 512;
 /// Descriptors: disks, events per queue, a few of our own.
 const MAX_FILES: u64 = 256;
-
-/// The signal that takes a CPU thread out of `KVM_RUN`.
-pub fn kick_signal() -> i32 {
-    SIGRTMIN()
-}
-
-/// The signal's handler does nothing: its arrival is what matters.
-pub fn install_kick_handler() -> Result<()> {
-    extern "C" fn nothing(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
-    register_signal_handler(kick_signal(), nothing)
-        .map_err(|e| Error::Confine(format!("installing the kick handler: {e}")))
-}
 
 /// What holds for the whole process. Called once, before any thread is started.
 pub fn process(memory_mb: u32) -> Result<()> {
@@ -70,7 +57,6 @@ const COMMON: &[i64] = &[
     libc::SYS_madvise,        // a thread's stack when it ends
     libc::SYS_rt_sigprocmask, // a thread's end
     libc::SYS_sigaltstack,    // a thread's end
-    libc::SYS_rt_sigreturn,   // the kick
     libc::SYS_write,          // console, status, events
     libc::SYS_getrandom,      // the entropy device; the allocator's seeds
     libc::SYS_close,          // a thread's descriptors when it ends
@@ -78,7 +64,6 @@ const COMMON: &[i64] = &[
     libc::SYS_exit_group,     // the process's end
     libc::SYS_rseq,           // a thread's start
     libc::SYS_clock_gettime,  // clocks, where the vDSO has none
-    libc::SYS_sched_yield,    // waiting for a CPU to leave
 ];
 
 /// Calls of the loop that serves devices.
@@ -91,8 +76,6 @@ const IO: &[i64] = &[
     libc::SYS_preadv,     // disks
     libc::SYS_pwritev,    // scratch disk
     libc::SYS_fdatasync,  // flush
-    libc::SYS_tgkill,     // the kick
-    libc::SYS_getpid,     // the kick
 ];
 
 /// The wall of a CPU thread.

@@ -1,12 +1,11 @@
 //! The recipe of a machine, top to bottom: memory, interrupt controllers, devices, tables, kernel, CPUs. Then one
 //! thread per CPU and one loop for everything else.
 
+use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_pit_config};
@@ -34,7 +33,8 @@ const TOKEN_EXIT: u64 = u64::MAX - 1;
 /// A machine that is built and not yet running.
 pub struct Machine {
     config: Config,
-    vm: VmFd,
+    /// Lives as long as its CPUs run.
+    _vm: VmFd,
     bus: Arc<Bus>,
     vcpus: Vec<VcpuFd>,
     status: Arc<Status>,
@@ -87,7 +87,7 @@ impl Machine {
         let serial = Serial::new(SerialInterrupt(serial_line), sys::take_file(config.console_fd));
 
         let rsdp = acpi::write_tables(&mem, config.vcpus, transports.len())?;
-        let mut kernel = KernelFile(sys::take_file(config.kernel_fd));
+        let mut kernel = KernelFile(File::open(&config.kernel).map_err(os("open the kernel image"))?);
         let mut initrd = sys::take_file(config.initrd_fd);
         let entry = boot::load(&mem, &mut kernel, &mut initrd, &config.cmdline, rsdp)?;
         let supported =
@@ -98,7 +98,7 @@ impl Machine {
         let bus = Arc::new(Bus::new(serial, transports));
         Ok(Machine {
             config,
-            vm,
+            _vm: vm,
             bus,
             vcpus,
             status,
@@ -110,43 +110,37 @@ impl Machine {
         })
     }
 
-    /// Runs the machine to its end.
+    /// Runs the machine to its end, which is the process's: the caller exits.
     pub fn run(mut self) -> Result<Exit> {
-        confine::install_kick_handler()?;
         let exit_event = event_fd()?;
         watch(&self.epoll, exit_event.as_raw_fd(), EventSet::IN, TOKEN_EXIT)?;
         if self.config.confine {
             confine::process(self.config.memory_mb)?;
         }
-        let stop = Arc::new(AtomicBool::new(false));
         let (sender, exits) = mpsc::channel();
-        let mut threads = Vec::new();
-        for mut vcpu in std::mem::take(&mut self.vcpus) {
-            let (bus, stop, status) = (Arc::clone(&self.bus), Arc::clone(&stop), Arc::clone(&self.status));
+        for (id, mut vcpu) in std::mem::take(&mut self.vcpus).into_iter().enumerate() {
+            let (bus, status) = (Arc::clone(&self.bus), Arc::clone(&self.status));
             let (sender, event) = (sender.clone(), exit_event.try_clone().map_err(os("copy an event"))?);
             let confined = self.config.confine;
-            let thread = std::thread::Builder::new()
-                .name(format!("vcpu{}", threads.len()))
+            std::thread::Builder::new()
+                .name(format!("vcpu{id}"))
                 .spawn(move || {
                     let confined = if confined { confine::vcpu_thread() } else { Ok(()) };
                     let exit = match confined {
-                        Ok(()) => vcpu::run(&mut vcpu, &bus, &stop, &status),
+                        Ok(()) => vcpu::run(&mut vcpu, &bus, &status),
                         Err(e) => Exit::Failed(e.to_string()),
                     };
                     let _ = sender.send(exit);
                     let _ = event.write(1);
                 })
                 .map_err(os("start a CPU's thread"))?;
-            threads.push(thread);
         }
         if self.config.confine {
             confine::io_thread()?;
         }
         let exit = self.serve(&exits);
-        stop.store(true, Ordering::Release);
-        end_threads(threads);
         self.status.exit(&exit);
-        drop(self.vm);
+        // The CPUs' threads end with the process; nothing of the machine is worth an orderly farewell.
         Ok(exit)
     }
 
@@ -180,26 +174,15 @@ impl Machine {
     }
 }
 
-/// Wakes CPUs out of KVM until each thread has seen that it is over.
-fn end_threads(threads: Vec<JoinHandle<()>>) {
-    for thread in threads {
-        while !thread.is_finished() {
-            sys::signal_thread(&thread, confine::kick_signal());
-            std::thread::yield_now();
-        }
-        let _ = thread.join();
-    }
-}
-
 /// Layers and scratch disk, then the channel, then entropy.
 fn devices(config: &Config, channel: &UnixStream) -> Result<Vec<Box<dyn Device>>> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
-    for (index, disk) in config.disks.iter().enumerate() {
-        let block = Block::new(sys::take_file(disk.fd), disk.read_only, &format!("mvm-disk-{index}"));
+    for disk in &config.disks {
+        let block = Block::new(sys::take_file(disk.fd), disk.read_only, &disk.serial);
         devices.push(Box::new(block.map_err(os("measure a disk"))?));
     }
     let channel = channel.try_clone().map_err(os("copy the channel"))?;
-    devices.push(Box::new(Console::new(channel).map_err(os("prepare the channel"))?));
+    devices.push(Box::new(Console::new(channel, &config.channel_name).map_err(os("prepare the channel"))?));
     devices.push(Box::new(Rng::default()));
     Ok(devices)
 }

@@ -1,12 +1,8 @@
-//! `mvm-vmm`: runs one guest on KVM. Its supervisor gives it a configuration on standard input and open
+//! `mvm-vmm`: runs one guest on KVM. Its supervisor gives it a configuration as its one argument, and open
 //! descriptors; it holds guest memory and the layers, and neither sockets to the world nor secrets.
 
-use std::io::Read;
 use std::process::ExitCode;
 use std::time::Instant;
-
-/// A configuration is a few hundred bytes; what is longer is none.
-const MAX_CONFIG: u64 = 1 << 20;
 
 fn main() -> ExitCode {
     let start = Instant::now();
@@ -20,11 +16,7 @@ fn main() -> ExitCode {
 }
 
 fn run(start: Instant) -> mvm_vmm::error::Result<mvm_vmm::status::Exit> {
-    let mut text = Vec::new();
-    std::io::stdin()
-        .take(MAX_CONFIG)
-        .read_to_end(&mut text)
-        .map_err(mvm_vmm::error::os("read the configuration"))?;
-    let config = mvm_vmm::config::Config::parse(&text)?;
+    let text = std::env::args().nth(1).unwrap_or_default();
+    let config = mvm_vmm::config::Config::parse(text.as_bytes())?;
     mvm_vmm::machine::Machine::build(config, start)?.run()
 }

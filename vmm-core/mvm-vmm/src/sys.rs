@@ -6,8 +6,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::thread::JoinHandleExt;
-use std::thread::JoinHandle;
 
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
@@ -63,12 +61,6 @@ pub fn map_over(target: &PtrGuardMut, len: usize, file: &File, offset: u64) -> b
     // pages changes their contents only, and the region's own unmapping covers the new ones.
     let mapped = unsafe { libc::mmap(address.cast(), len, protection, flags, file.as_raw_fd(), offset) };
     mapped != libc::MAP_FAILED
-}
-
-/// Sends a signal to a thread that has not been joined.
-pub fn signal_thread<T>(thread: &JoinHandle<T>, signal: i32) {
-    // SAFETY: the handle is not joined yet, so the id is valid; the signal's handler does nothing.
-    unsafe { libc::pthread_kill(thread.as_pthread_t(), signal) };
 }
 
 /// Fills a buffer from the host's entropy.

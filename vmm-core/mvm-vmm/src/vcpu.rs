@@ -1,8 +1,5 @@
 //! Virtual CPUs: the state in which PVH starts the first one, and the loop that runs each.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use kvm_bindings::{CpuId, Msrs, kvm_fpu, kvm_msr_entry, kvm_regs, kvm_segment};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use vm_memory::GuestMemoryMmap;
@@ -132,13 +129,10 @@ fn set_entry(vcpu: &VcpuFd, mem: &GuestMemoryMmap, entry: u64) -> Result<()> {
     vcpu.set_fpu(&fpu).map_err(kvm("set the floating-point state"))
 }
 
-/// Runs a virtual CPU until the machine stops; says why it did.
-pub fn run(vcpu: &mut VcpuFd, bus: &Bus, stop: &AtomicBool, status: &Arc<Status>) -> Exit {
+/// Runs a virtual CPU until the guest stops the machine; says why it did.
+pub fn run(vcpu: &mut VcpuFd, bus: &Bus, status: &Status) -> Exit {
     status.entered();
     loop {
-        if stop.load(Ordering::Acquire) {
-            return Exit::Stopped;
-        }
         let exit = match vcpu.run() {
             Ok(exit) => exit,
             Err(e) if matches!(e.errno(), libc::EINTR | libc::EAGAIN) => continue,

@@ -58,6 +58,7 @@ fn say(text: &str) -> Vec<u8> {
 }
 
 struct Guest {
+    _kernel: tempfile::NamedTempFile,
     child: Child,
     channel: Option<UnixStream>,
     console: std::fs::File,
@@ -72,22 +73,20 @@ fn inheritable(file: impl Into<OwnedFd>) -> OwnedFd {
 }
 
 fn boot(code: &[u8], vcpus: u8) -> Guest {
-    let mut kernel = tempfile::tempfile().unwrap();
+    let mut kernel = tempfile::NamedTempFile::new().unwrap();
     kernel.write_all(&elf(code)).unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (console, console_end) = rustix::pipe::pipe().unwrap();
     let (status, status_end) = rustix::pipe::pipe().unwrap();
-    let fds =
-        [kernel.into(), tempfile::tempfile().unwrap().into(), OwnedFd::from(theirs), console_end, status_end]
-            .map(inheritable);
-    let [kernel, initrd, channel, console_fd, status_fd] = fds.each_ref().map(AsRawFd::as_raw_fd);
+    let fds = [tempfile::tempfile().unwrap().into(), OwnedFd::from(theirs), console_end, status_end]
+        .map(inheritable);
+    let [initrd, channel, console_fd, status_fd] = fds.each_ref().map(AsRawFd::as_raw_fd);
     let config = serde_json::json!({
-        "vcpus": vcpus, "memory_mb": 64, "kernel_fd": kernel, "initrd_fd": initrd, "cmdline": "", "disks": [],
-        "channel_fd": channel, "console_fd": console_fd, "status_fd": status_fd,
+        "vcpus": vcpus, "memory_mb": 64, "kernel": kernel.path(), "initrd_fd": initrd, "cmdline": "", "disks": [],
+        "channel_fd": channel, "channel_name": "agent", "console_fd": console_fd, "status_fd": status_fd,
     });
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mvm-vmm")).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(config.to_string().as_bytes()).unwrap();
-    Guest { child, channel: Some(ours), console: console.into(), status: status.into() }
+    let child = Command::new(env!("CARGO_BIN_EXE_mvm-vmm")).arg(config.to_string()).spawn().unwrap();
+    Guest { _kernel: kernel, child, channel: Some(ours), console: console.into(), status: status.into() }
 }
 
 impl Guest {
@@ -178,13 +177,11 @@ fn a_halted_guest_costs_nothing_and_ends_when_told() {
 
 #[test]
 fn a_configuration_that_is_none_is_refused() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mvm-vmm"))
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+    let output = Command::new(env!("CARGO_BIN_EXE_mvm-vmm"))
+        .arg("{\"vcpus\": 1")
+        .stdin(Stdio::null())
+        .output()
         .unwrap();
-    child.stdin.take().unwrap().write_all(b"{\"vcpus\": 1").unwrap();
-    let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("machine configuration"));
 }

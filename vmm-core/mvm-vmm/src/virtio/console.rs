@@ -21,8 +21,6 @@ const CONTROL_RECEIVE: usize = 2;
 const CONTROL_TRANSMIT: usize = 3;
 const RECEIVE: usize = 4;
 const TRANSMIT: usize = 5;
-/// Name under `/sys/class/virtio-ports/*/name`.
-const NAME: &[u8] = b"mvm.agent";
 
 /// Control events (§5.3.6.2).
 const DEVICE_READY: u16 = 0;
@@ -36,6 +34,8 @@ const MAX_CONTROL: usize = 64;
 /// The device.
 pub struct Console {
     socket: UnixStream,
+    /// Name under `/sys/class/virtio-ports/*/name`.
+    name: Vec<u8>,
     config: [u8; 12],
     active: Option<Active>,
     control: Vec<Vec<u8>>,
@@ -53,12 +53,20 @@ struct Transmitting {
 
 impl Console {
     /// Serves a connected socket.
-    pub fn new(socket: UnixStream) -> io::Result<Self> {
+    pub fn new(socket: UnixStream, name: &str) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let mut config = [0; 12];
         // cols and rows stay 0; max_nr_ports.
         config[4..8].copy_from_slice(&(PORT + 1).to_le_bytes());
-        Ok(Console { socket, config, active: None, control: Vec::new(), transmitting: None, closed: false })
+        Ok(Console {
+            socket,
+            name: name.as_bytes().to_vec(),
+            config,
+            active: None,
+            control: Vec::new(),
+            transmitting: None,
+            closed: false,
+        })
     }
 
     /// Socket → guest, until one of them has no more.
@@ -168,7 +176,7 @@ impl Console {
         match (event, value) {
             (DEVICE_READY, 1) => self.control.push(control(PORT_ADD, 1, b"")),
             (PORT_READY, 1) if port == PORT => {
-                self.control.push(control(PORT_NAME, 1, NAME));
+                self.control.push(control(PORT_NAME, 1, &self.name));
                 self.control.push(control(PORT_OPEN, 1, b""));
             }
             _ => {}

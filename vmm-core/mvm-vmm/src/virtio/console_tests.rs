@@ -8,7 +8,7 @@ use super::*;
 fn channel() -> (UnixStream, Driver) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    (ours, Driver::ready(Box::new(Console::new(theirs).unwrap())))
+    (ours, Driver::ready(Box::new(Console::new(theirs, "mvm.agent").unwrap())))
 }
 
 fn send_control(driver: &mut Driver, port: u32, event: u16, value: u16) {
@@ -29,7 +29,7 @@ fn announces_one_named_port() {
     send_control(&mut driver, PORT, PORT_READY, 1);
     assert_eq!(driver.used(CONTROL_RECEIVE), 3);
     assert_eq!(driver.read(DATA + 0x1000, 8), control(PORT_ADD, 1, b""));
-    assert_eq!(driver.read(DATA + 0x1040, 17), control(PORT_NAME, 1, NAME));
+    assert_eq!(driver.read(DATA + 0x1040, 17), control(PORT_NAME, 1, b"mvm.agent"));
     assert_eq!(driver.read(DATA + 0x1080, 8), control(PORT_OPEN, 1, b""));
 }
 
