@@ -13,28 +13,46 @@ use crate::files;
 /// Configurations by directory.
 #[derive(Default)]
 pub struct Configs {
-    known: HashMap<PathBuf, (Arc<Config>, Option<PathBuf>)>,
-    default: Option<Arc<Config>>,
+    known: HashMap<PathBuf, Configured>,
+    select: Vec<String>,
+    ignore: Vec<String>,
+}
+
+/// What holds for a file.
+#[derive(Clone, Debug, Default)]
+pub struct Configured {
+    /// How it is checked; the last good one where the project file has a mistake.
+    pub config: Arc<Config>,
+    /// Where its project begins.
+    pub root: Option<PathBuf>,
+    /// What is wrong with the project file.
+    pub problem: Option<Arc<str>>,
 }
 
 impl Configs {
-    /// The configuration and the project root of a file.
-    pub fn of(&mut self, path: Option<&Path>, _settings: &Value) -> (Arc<Config>, Option<PathBuf>) {
-        let Some(path) = path else {
-            return (self.default.get_or_insert_default().clone(), None);
-        };
-        let directory = path.parent().unwrap_or(path);
+    /// With what the command line says.
+    pub fn for_check(select: &[String], ignore: &[String]) -> Self {
+        Configs { select: select.to_vec(), ignore: ignore.to_vec(), ..Configs::default() }
+    }
+
+    /// What holds for a file.
+    pub fn of(&mut self, path: Option<&Path>, settings: &Value) -> Configured {
+        let directory = path.map(|p| p.parent().unwrap_or(p)).unwrap_or(Path::new(""));
         if let Some(known) = self.known.get(directory) {
             return known.clone();
         }
-        let found = (Arc::new(Config::default()), files::project_root(path));
+        let found = self.find(path, settings);
         self.known.insert(directory.to_owned(), found.clone());
         found
+    }
+
+    fn find(&self, path: Option<&Path>, _settings: &Value) -> Configured {
+        let _ = (&self.select, &self.ignore);
+        Configured { root: path.and_then(files::project_root), ..Configured::default() }
     }
 
     /// Project files or settings changed.
     pub fn forget(&mut self) {
         self.known.clear();
-        self.default = None;
     }
 }

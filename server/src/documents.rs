@@ -11,7 +11,7 @@ use mvm_compiler::{Analysis, FileContext};
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::ls_types::*;
 
-use crate::config::Configs;
+use crate::config::{Configs, Configured};
 use crate::edge::Reply;
 use crate::files::{self, DiskFacts, Overlay};
 use crate::session::Session;
@@ -111,7 +111,7 @@ impl Documents {
 
     fn work(&mut self, uri: &Uri, settings: &crate::settings::Settings) -> Option<Work> {
         let doc = self.open.get(uri)?;
-        let (config, root) = self.configs.of(doc.path.as_deref(), &settings.check);
+        let Configured { config, root, .. } = self.configs.of(doc.path.as_deref(), &settings.check);
         Some(Work {
             uri: uri.clone(),
             version: Some(doc.version),
@@ -264,7 +264,7 @@ impl Session {
         };
         let source = files::read_source(&path)
             .map_err(|e| Error::invalid_params(format!("{} is not open and {e}", path.display())))?;
-        let (config, root) = self.docs.configs.of(Some(&path), &self.settings.check);
+        let Configured { config, root, .. } = self.docs.configs.of(Some(&path), &self.settings.check);
         let work = Work {
             uri: uri.clone(),
             version: None,

@@ -47,6 +47,11 @@ pub enum ReadError {
 
 /// Reads a source file; never blocks on a FIFO, never reads without bound.
 pub fn read_source(path: &Path) -> Result<String, ReadError> {
+    decode(read_bytes(path)?)
+}
+
+/// The same without looking at the encoding.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     let kind = fs::metadata(path)?;
     if kind.is_dir() {
         return Err(ReadError::Directory);
@@ -59,7 +64,10 @@ pub fn read_source(path: &Path) -> Result<String, ReadError> {
     }
     let mut bytes = Vec::with_capacity(kind.len() as usize + 1);
     fs::File::open(path)?.take(MAX_SOURCE + 1).read_to_end(&mut bytes)?;
-    decode(bytes)
+    if bytes.len() as u64 > MAX_SOURCE {
+        return Err(ReadError::TooLarge(bytes.len() as u64));
+    }
+    Ok(bytes)
 }
 
 /// Bytes to text.

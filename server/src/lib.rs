@@ -15,6 +15,7 @@
 
 mod actions;
 mod capabilities;
+pub mod check;
 mod commands;
 mod completion;
 mod config;

@@ -1,0 +1,187 @@
+//! The command line of `mvm-lsp`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Language server and checker for mvm declarations.
+///
+/// Without `--check` it speaks the Language Server Protocol on standard input and output.
+#[derive(Debug, Parser)]
+#[command(name = "mvm-lsp", version, args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Exit codes: 0 nothing found, 1 findings, 2 usage or a file that cannot be read, 4 internal error."
+)]
+pub struct Cli {
+    /// Check files and directories and print what is found.
+    #[arg(long)]
+    pub check: bool,
+
+    /// Speak the Language Server Protocol on standard input and output (the default).
+    #[arg(long, conflicts_with = "check")]
+    pub stdio: bool,
+
+    /// How to check and print.
+    #[command(flatten)]
+    pub options: CheckOptions,
+
+    /// Other things to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of `--check`.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Checking (with --check)")]
+pub struct CheckOptions {
+    /// Files and directories; `-` is standard input. Default: the current directory.
+    #[arg(requires = "check")]
+    pub paths: Vec<PathBuf>,
+
+    /// Output format, `FORMAT` or `FORMAT=FILE`; may be given several times.
+    #[arg(long = "output", alias = "format", value_name = "FORMAT[=FILE]", requires = "check")]
+    pub outputs: Vec<Output>,
+
+    /// Colour the output.
+    #[arg(long, value_enum, default_value_t = Color::Auto, requires = "check")]
+    pub color: Color,
+
+    /// Apply the fixes that are safe.
+    #[arg(long, requires = "check")]
+    pub fix: bool,
+
+    /// With --fix or --diff: apply also those that a human should choose.
+    #[arg(long, requires = "check")]
+    pub unsafe_fixes: bool,
+
+    /// Show what --fix would change and change nothing.
+    #[arg(long, requires = "check", conflicts_with = "fix")]
+    pub diff: bool,
+
+    /// Only these rules or ranges (`MVM5`), separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "RULES", requires = "check")]
+    pub select: Vec<String>,
+
+    /// Not these rules or ranges, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "RULES", requires = "check")]
+    pub ignore: Vec<String>,
+
+    /// The least severity that makes the exit code 1.
+    #[arg(long, value_enum, default_value_t = Level::Warning, value_name = "LEVEL", requires = "check")]
+    pub fail_on: Level,
+
+    /// The least severity that is printed.
+    #[arg(long, value_enum, default_value_t = Level::Hint, value_name = "LEVEL", requires = "check")]
+    pub show: Level,
+
+    /// Exit with 0 whatever is found.
+    #[arg(long, requires = "check")]
+    pub exit_zero: bool,
+
+    /// The name that standard input is reported and configured as.
+    #[arg(long, value_name = "PATH", requires = "check")]
+    pub stdin_filename: Option<PathBuf>,
+
+    /// Count findings by rule at the end.
+    #[arg(long, requires = "check")]
+    pub statistics: bool,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the page of a rule.
+    Explain {
+        /// The rule's id, `MVM201`.
+        rule: String,
+    },
+    /// List the rules.
+    Rules {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Severities on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Everything.
+    #[default]
+    Hint,
+    /// Information and up.
+    Information,
+    /// Warnings and errors.
+    Warning,
+    /// Errors.
+    Error,
+}
+
+impl From<Level> for mvm_compiler::Severity {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Hint => mvm_compiler::Severity::Hint,
+            Level::Information => mvm_compiler::Severity::Information,
+            Level::Warning => mvm_compiler::Severity::Warning,
+            Level::Error => mvm_compiler::Severity::Error,
+        }
+    }
+}
+
+/// Output formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Excerpts with underlines, for people.
+    #[default]
+    Full,
+    /// One line a finding.
+    Concise,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    JsonLines,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// GitHub workflow commands.
+    Github,
+}
+
+/// A format and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Format.
+    pub format: Format,
+    /// `None`: standard output.
+    pub file: Option<PathBuf>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, file) = text.split_once('=').map_or((text, None), |(n, f)| (n, Some(PathBuf::from(f))));
+        let format = Format::from_str(name, true).map_err(|_| {
+            let known: Vec<_> =
+                Format::value_variants().iter().filter_map(|f| f.to_possible_value()).collect();
+            let known: Vec<_> = known.iter().map(|v| v.get_name()).collect();
+            format!("no format `{name}`; there are {}", known.join(", "))
+        })?;
+        if file.as_ref().is_some_and(|f| f.as_os_str().is_empty()) {
+            return Err("a file name is missing after `=`".into());
+        }
+        Ok(Output { format, file })
+    }
+}
