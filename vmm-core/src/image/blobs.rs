@@ -99,6 +99,14 @@ pub(crate) fn hash_file(path: &Path) -> Result<String> {
     Ok(digest)
 }
 
+/// A small text file, if it is there and small.
+pub(crate) fn read_small(path: &Path, limit: u64) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    File::open(path).ok()?.take(limit).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 pub(crate) fn io_error(what: &str, path: &Path, e: io::Error) -> Error {
     let help = match e.kind() {
         io::ErrorKind::StorageFull => "free some space: `mvmctl gc` removes what nothing uses",

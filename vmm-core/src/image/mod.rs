@@ -4,6 +4,7 @@
 pub mod blobs;
 pub(crate) mod command;
 pub mod debian;
+pub mod nix;
 pub(crate) mod pip;
 pub(crate) mod wheel;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::tree::Tree;
-use crate::{Context, Error, ErrorKind, Home, Result};
+use crate::{Context, Error, ErrorKind, Event, Home, Result};
 
 /// Resolves package names and assembles their files. One per source (Nix, the distribution's archive).
 pub trait PackageSource {
@@ -97,21 +98,47 @@ pub fn select(
     home: &Home,
     lock: Option<SourceKind>,
     options: &ResolveOptions,
-    _ctx: &Context,
+    ctx: &Context,
 ) -> Result<Box<dyn PackageSource>> {
+    let has_apt = debian::Apt::available();
     match lock {
-        Some(SourceKind::Debian) | None if debian::Apt::available() => {
-            Ok(Box::new(debian::Debian::open(home, options)?))
+        Some(SourceKind::Debian) if !has_apt => {
+            Err(unavailable("a Debian archive", "apt", "build on Debian or Ubuntu"))
         }
-        Some(SourceKind::Debian) => Err(Error::new(
-            ErrorKind::Environment,
-            "the lock names packages of a Debian archive, and this machine has no apt",
-        )
-        .help("build on Debian or Ubuntu, or delete the lock")),
-        Some(SourceKind::Nix) | None => Err(Error::new(
-            ErrorKind::Environment,
-            "no package source: neither `nix` nor `apt-get` is on PATH",
-        )
-        .help("install Nix (the package `nix-bin` of most distributions), or build on Debian or Ubuntu")),
+        Some(SourceKind::Debian) => Ok(Box::new(debian::Debian::open(home, options)?)),
+        Some(SourceKind::Nix) if !nix::Nix::available() => Err(unavailable("Nix", "nix", "install Nix")),
+        Some(SourceKind::Nix) => Ok(Box::new(nix::Nix::open(home, options))),
+        None => choose(home, has_apt, options, ctx),
     }
+}
+
+/// Nix where it has packages to give, else apt, else what to install.
+fn choose(
+    home: &Home,
+    has_apt: bool,
+    options: &ResolveOptions,
+    ctx: &Context,
+) -> Result<Box<dyn PackageSource>> {
+    if nix::Nix::available() {
+        let source = nix::Nix::open(home, options);
+        if source.package_set(ctx)?.is_some() {
+            return Ok(Box::new(source));
+        }
+        if !has_apt {
+            return Err(nix::no_package_set());
+        }
+        let text =
+            "Nix is installed without a package set (no `<nixpkgs>`): the distribution's archive is used";
+        ctx.reporter.report(Event::Note(text.to_owned()));
+    }
+    if has_apt {
+        return Ok(Box::new(debian::Debian::open(home, options)?));
+    }
+    Err(Error::new(ErrorKind::Environment, "no package source: neither `nix-build` nor `apt-get` is on PATH")
+        .help("install Nix, or build on Debian or Ubuntu"))
+}
+
+fn unavailable(source: &str, tool: &str, help: &str) -> Error {
+    let what = format!("the lock names packages of {source}, and this machine has no `{tool}`");
+    Error::new(ErrorKind::Environment, what).help(format!("{help}, or delete the lock to choose anew"))
 }

@@ -421,6 +421,7 @@ mod tests {
     #[test]
     fn resolves_fetches_and_works_again_without_network() {
         if std::env::var_os("MVM_NETWORK_TESTS").is_none() {
+            eprintln!("not run: needs the archive, set MVM_NETWORK_TESTS=1");
             return;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -10,4 +10,5 @@ mod source;
 mod tools;
 
 pub use apt::{Apt, DebPackage};
+pub(crate) use names::plain_names;
 pub use source::Debian;

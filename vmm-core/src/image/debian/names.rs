@@ -295,6 +295,14 @@ pub(super) fn look_up(name: &str) -> Asked {
     }
 }
 
+/// The names without version of a versioned name's family, for the other package sources.
+pub(crate) fn plain_names(name: &str) -> &'static [&'static str] {
+    match version_of(name) {
+        Some((family, version)) if !version.is_empty() => family.plain,
+        _ => &[],
+    }
+}
+
 fn version_of(name: &str) -> Option<(&'static Family, Vec<u32>)> {
     FAMILIES.iter().find_map(|family| {
         if family.plain.contains(&name) {

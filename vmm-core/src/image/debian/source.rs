@@ -279,6 +279,7 @@ mod tests {
     #[test]
     fn a_python_image_out_of_the_real_archive() {
         if std::env::var_os("MVM_NETWORK_TESTS").is_none() {
+            eprintln!("not run: needs the archive, set MVM_NETWORK_TESTS=1");
             return;
         }
         let dir = tempfile::tempdir().unwrap();
