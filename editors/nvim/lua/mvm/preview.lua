@@ -145,8 +145,8 @@ end
 
 local function close(preview)
   previews[preview.uri] = nil
-  vim.api.nvim_clear_autocmds({ group = group, buffer = preview.source })
   if vim.api.nvim_buf_is_valid(preview.source) then
+    vim.api.nvim_clear_autocmds({ group = group, buffer = preview.source })
     vim.api.nvim_buf_clear_namespace(preview.source, namespace, 0, -1)
     local client = client_of.get(preview.source)
     if client then
