@@ -80,12 +80,12 @@ impl Config {
                 layout::COMMAND_LINE_SIZE
             ));
         }
-        // The channel and the entropy source take a window each.
-        if self.disks.len() > layout::MAX_VIRTIO_DEVICES - 2 {
+        // The channel, the entropy source and the balloon take a window each.
+        if self.disks.len() > layout::MAX_VIRTIO_DEVICES - 3 {
             return Err(format!(
                 "{} disks; at most {} fit",
                 self.disks.len(),
-                layout::MAX_VIRTIO_DEVICES - 2
+                layout::MAX_VIRTIO_DEVICES - 3
             ));
         }
         let long = |text: &str, most: usize| text.is_empty() || text.len() > most;

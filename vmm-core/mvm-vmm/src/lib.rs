@@ -1,5 +1,5 @@
 //! The virtual machine monitor: the smallest one that runs our guests on KVM. A serial console, virtio-block,
-//! virtio-console, virtio-rng, reset and power-off; nothing else.
+//! virtio-console, virtio-rng, virtio-balloon, reset and power-off; nothing else.
 
 pub mod acpi;
 pub mod boot;

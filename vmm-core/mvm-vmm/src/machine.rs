@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, kvm, os};
 use crate::kernel_file::KernelFile;
 use crate::status::{Exit, Status};
+use crate::virtio::balloon::Balloon;
 use crate::virtio::block::Block;
 use crate::virtio::console::Console;
 use crate::virtio::mmio::{QUEUE_NOTIFY, Transport};
@@ -61,7 +62,7 @@ impl Machine {
 
         let channel = sys::take_socket(config.channel_fd);
         let devices = devices(&config, &channel)?;
-        let channel_index = devices.len() - 2;
+        let channel_index = config.disks.len();
         let epoll = Epoll::new().map_err(os("create an epoll set"))?;
         let mut notifications = Vec::new();
         let mut transports = Vec::new();
@@ -174,7 +175,7 @@ impl Machine {
     }
 }
 
-/// Layers and scratch disk, then the channel, then entropy.
+/// Layers and scratch disk, then the channel, entropy and the balloon.
 fn devices(config: &Config, channel: &UnixStream) -> Result<Vec<Box<dyn Device>>> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
     for disk in &config.disks {
@@ -184,6 +185,7 @@ fn devices(config: &Config, channel: &UnixStream) -> Result<Vec<Box<dyn Device>>
     let channel = channel.try_clone().map_err(os("copy the channel"))?;
     devices.push(Box::new(Console::new(channel, &config.channel_name).map_err(os("prepare the channel"))?));
     devices.push(Box::new(Rng::default()));
+    devices.push(Box::new(Balloon::default()));
     Ok(devices)
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
 use vm_memory::volatile_memory::PtrGuardMut;
-use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
 use crate::error::{Error, Result, kvm};
 use crate::virtio::Memory;
@@ -61,6 +61,21 @@ pub fn map_over(target: &PtrGuardMut, len: usize, file: &File, offset: u64) -> b
     // pages changes their contents only, and the region's own unmapping covers the new ones.
     let mapped = unsafe { libc::mmap(address.cast(), len, protection, flags, file.as_raw_fd(), offset) };
     mapped != libc::MAP_FAILED
+}
+
+/// Gives whole pages of guest memory back to the host; parts of pages and what is not memory stay as they are.
+/// The guest reads zeros there, or what its kernel image held, until it writes.
+pub fn release(mem: &GuestMemoryMmap, at: GuestAddress, len: usize) {
+    for slice in mem.get_slices(at, len).map_while(std::result::Result::ok) {
+        let guard = slice.ptr_guard_mut();
+        let start = (guard.as_ptr() as usize).next_multiple_of(PAGE);
+        let end = (guard.as_ptr() as usize + guard.len()) & !(PAGE - 1);
+        if start < end {
+            // SAFETY: the range lies inside a live private mapping of guest memory; its contents become zeros or
+            // the mapped file's, which is a write like any other that the guest's memory may see at any time.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
 }
 
 /// Fills a buffer from the host's entropy.

@@ -1,8 +1,11 @@
 //! Virtio devices (specification 1.2) behind the memory-mapped transport. A device is tested without KVM: it sees
 //! guest memory, queues and an interrupt line, and nothing else.
 
+pub mod balloon;
 pub mod block;
 pub mod console;
+#[cfg(test)]
+mod hostile_tests;
 pub mod mmio;
 pub mod rng;
 #[cfg(test)]

@@ -62,6 +62,8 @@ impl Driver {
 
     pub(crate) fn set_up_queue(&mut self, queue: usize) {
         let base = Driver::ring(queue);
+        self.write(base, &[0; 0x3000]);
+        self.avail[queue] = 0;
         self.set(0x30, queue as u32);
         self.set(0x38, u32::from(SIZE));
         for (register, at) in [(0x80, base), (0x90, base + 0x1000), (0xa0, base + 0x2000)] {
