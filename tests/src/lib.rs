@@ -1,1 +1,3 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: the repository as data, and a world of its own for each test that boots.
+
+pub mod repository;

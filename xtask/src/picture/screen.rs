@@ -143,7 +143,7 @@ mod tests {
     fn carriage_returns_overwrite_and_erasing_erases() {
         assert_eq!(shown("abc\rx\n"), ["xbc", ""]);
         assert_eq!(shown("spinner\r\x1b[Kdone"), ["done"]);
-        assert_eq!(shown("one\ntwo\x1b[1A\r\x1b[2Kup"), ["up", "two"]);
+        assert_eq!(shown("one\r\ntwo\x1b[1A\r\x1b[2Kup"), ["up", "two"]);
     }
 
     #[test]
