@@ -31,9 +31,9 @@ pub struct Config {
     pub channel_name: String,
     /// Where the serial console is written.
     pub console_fd: RawFd,
-    /// Where [`crate::status`] lines are written: standard error unless told.
-    #[serde(default = "stderr")]
-    pub status_fd: RawFd,
+    /// Where [`crate::status`] lines are written, if anybody wants them.
+    #[serde(default)]
+    pub status_fd: Option<RawFd>,
     /// Lock the process in. Only tests turn it off, and only those that try what it forbids.
     #[serde(default = "yes")]
     pub confine: bool,
@@ -49,10 +49,6 @@ pub struct Disk {
     pub read_only: bool,
     /// Serial number, at most 20 bytes: how the guest tells its disks apart.
     pub serial: String,
-}
-
-fn stderr() -> RawFd {
-    2
 }
 
 fn yes() -> bool {
@@ -92,7 +88,8 @@ impl Config {
         if long(&self.channel_name, 32) || self.disks.iter().any(|d| long(&d.serial, 20)) {
             return Err("channel_name has 1 to 32 bytes, a disk's serial 1 to 20".into());
         }
-        let mut fds = vec![self.initrd_fd, self.channel_fd, self.console_fd, self.status_fd];
+        let mut fds = vec![self.initrd_fd, self.channel_fd, self.console_fd];
+        fds.extend(self.status_fd);
         fds.extend(self.disks.iter().map(|d| d.fd));
         fds.sort_unstable();
         if fds.windows(2).any(|w| w[0] == w[1]) || fds.first().is_some_and(|fd| *fd < 1) {

@@ -52,7 +52,7 @@ pub struct Machine {
 impl Machine {
     /// Builds a machine.
     pub fn build(config: Config, start: Instant) -> Result<Machine> {
-        let status = Arc::new(Status::new(sys::take_file(config.status_fd), start));
+        let status = Arc::new(Status::new(config.status_fd.map(sys::take_file), start));
         let kvm_fd = Kvm::new().map_err(kvm("open /dev/kvm"))?;
         check_capabilities(&kvm_fd)?;
         let vm = kvm_fd.create_vm().map_err(kvm("create a virtual machine"))?;

@@ -4,10 +4,17 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use mvm_vmm::status::Exit;
+
 fn main() -> ExitCode {
     let start = Instant::now();
     match run(start) {
-        Ok(exit) => ExitCode::from(exit.code()),
+        Ok(exit) => {
+            if let Exit::Failed(why) = &exit {
+                eprintln!("mvm-vmm: {why}");
+            }
+            ExitCode::from(exit.code())
+        }
         Err(error) => {
             eprintln!("mvm-vmm: {error}");
             ExitCode::from(3)
@@ -15,7 +22,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(start: Instant) -> mvm_vmm::error::Result<mvm_vmm::status::Exit> {
+fn run(start: Instant) -> mvm_vmm::error::Result<Exit> {
     let text = std::env::args().nth(1).unwrap_or_default();
     let config = mvm_vmm::config::Config::parse(text.as_bytes())?;
     mvm_vmm::machine::Machine::build(config, start)?.run()

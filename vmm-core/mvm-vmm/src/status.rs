@@ -1,4 +1,4 @@
-//! What the VMM tells its supervisor: JSON lines on the status descriptor. `{"event":"entered","us":…}` when the
+//! What the VMM tells who asks for it: JSON lines on the status descriptor. `{"event":"entered","us":…}` when the
 //! first virtual CPU is about to run, and one last line that says why the machine ended.
 
 use std::fs::File;
@@ -48,15 +48,15 @@ impl Exit {
 
 /// The status descriptor.
 pub struct Status {
-    file: Mutex<File>,
+    file: Option<Mutex<File>>,
     start: Instant,
     entered: AtomicBool,
 }
 
 impl Status {
     /// Writes to a file; `start` is when the process began.
-    pub fn new(file: File, start: Instant) -> Self {
-        Status { file: Mutex::new(file), start, entered: AtomicBool::new(false) }
+    pub fn new(file: Option<File>, start: Instant) -> Self {
+        Status { file: file.map(Mutex::new), start, entered: AtomicBool::new(false) }
     }
 
     /// A virtual CPU is about to run; said once.
@@ -74,7 +74,7 @@ impl Status {
 
     fn line(&self, value: &serde_json::Value) {
         // A supervisor that is gone needs no status; its end ends this process by other means.
-        if let Ok(mut file) = self.file.lock() {
+        if let Some(Ok(mut file)) = self.file.as_ref().map(Mutex::lock) {
             let _ = file.write_all(format!("{value}\n").as_bytes());
         }
     }
