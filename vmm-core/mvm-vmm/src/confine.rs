@@ -72,10 +72,8 @@ const IO: &[i64] = &[
     libc::SYS_read,       // events
     libc::SYS_readv,      // channel to guest
     libc::SYS_writev,     // guest to channel
-    libc::SYS_recvfrom,   // is the channel still there?
     libc::SYS_preadv,     // disks
     libc::SYS_pwritev,    // scratch disk
-    libc::SYS_fdatasync,  // flush
 ];
 
 /// The wall of a CPU thread.

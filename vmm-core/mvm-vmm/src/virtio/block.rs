@@ -1,13 +1,14 @@
-//! The block device (virtio 1.2 §5.2) over an open file: read, write, flush, identity. Requests are served in
-//! order on the I/O thread; the file is a layer image (read-only) or the scratch disk.
+//! The block device (virtio 1.2 §5.2) over an open file: read, write, identity. Requests are served in order on
+//! the I/O thread; the file is a layer image (read-only) or the scratch disk, which ends with its machine: there is
+//! nothing to flush.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::os::fd::AsFd;
 
 use virtio_bindings::virtio_blk::{
-    VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_RO, VIRTIO_BLK_ID_BYTES, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_OK,
-    VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT,
+    VIRTIO_BLK_F_RO, VIRTIO_BLK_ID_BYTES, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_OK, VIRTIO_BLK_S_UNSUPP,
+    VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT,
 };
 use virtio_queue::QueueT;
 use virtio_queue::desc::split::Descriptor;
@@ -47,7 +48,6 @@ impl Block {
             VIRTIO_BLK_T_IN => self.read(mem, sector, data),
             VIRTIO_BLK_T_OUT if self.read_only => None,
             VIRTIO_BLK_T_OUT => self.write(mem, sector, data),
-            VIRTIO_BLK_T_FLUSH => self.file.sync_data().ok().map(|()| 0),
             VIRTIO_BLK_T_GET_ID => data
                 .first()
                 .filter(|d| d.is_write_only() && d.len() as usize >= self.id.len())
@@ -106,7 +106,7 @@ impl Device for Block {
     }
     fn features(&self) -> u64 {
         let read_only = if self.read_only { 1 << VIRTIO_BLK_F_RO } else { 0 };
-        VERSION_1 | 1 << VIRTIO_BLK_F_FLUSH | read_only
+        VERSION_1 | read_only
     }
     fn queue_sizes(&self) -> &[u16] {
         &[QUEUE]
