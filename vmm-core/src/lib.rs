@@ -5,6 +5,7 @@ pub mod build;
 mod context;
 pub mod deps;
 pub mod digest;
+pub mod doctor;
 mod error;
 mod fsio;
 mod home;

@@ -22,7 +22,7 @@ const MAX_IMAGE: u64 = 256 << 20;
 pub(super) struct OnHost {
     pub(super) image: PathBuf,
     modules: PathBuf,
-    release: String,
+    pub(super) release: String,
 }
 
 /// Kernels of the host that this user can read and that have their modules, the newest first; those made for virtual

@@ -81,6 +81,11 @@ pub fn find_cached(home: &Home) -> Result<Option<Kernel>> {
     cached(&home.cache().join("kernels"))
 }
 
+/// Release of the kernel of this host that would be unpacked.
+pub fn on_host() -> Option<String> {
+    find::on_host(Path::new("/")).into_iter().next().map(|k| k.release)
+}
+
 fn obtain(home: &Home, offline: bool, ctx: &Context) -> Result<Unpacked> {
     if std::env::consts::ARCH != "x86_64" {
         let arch = std::env::consts::ARCH;
