@@ -1,3 +1,4 @@
 //! What the end-to-end tests share: the repository as data, and a world of its own for each test that boots.
 
 pub mod repository;
+pub mod world;

@@ -29,6 +29,9 @@ pub const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long the stop of a machine may take before its processes are killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Longest name of a machine, the ending of `run`'s not counted; two ids of 63 characters would be longer.
+const LONGEST_NAME: usize = 72;
+
 /// How a build behaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuildOptions {
@@ -257,7 +260,15 @@ pub fn select_app<'a>(workload: &'a Workload, name: Option<&str>) -> Result<&'a 
 
 /// Name of the machine that `up` starts: the workload's id, and the app's name where there are several.
 pub fn machine_name(workload: &Workload, app: &str) -> String {
-    if workload.apps.len() == 1 { workload.id.clone() } else { format!("{}.{app}", workload.id) }
+    if workload.apps.len() == 1 {
+        return workload.id.clone();
+    }
+    let name = format!("{}.{app}", workload.id);
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let digest = crate::digest::sha256_hex(name.as_bytes());
+    format!("{}.{}", &name[..LONGEST_NAME - 9], &digest[..8])
 }
 
 /// Name of the machine that `run` starts: never that of one which `up` started, nor that of another `run`.
@@ -310,3 +321,6 @@ impl Drop for Running {
         let _ = std::thread::Builder::new().name("mvm-teardown".into()).spawn(stop);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
 pub struct Options {
     /// `--yes`, or a CI's machine.
     pub yes: bool,
+    /// A CI's machine.
+    pub ci: bool,
     /// Arguments without dashes.
     pub names: Vec<String>,
     flags: Vec<String>,
@@ -79,7 +81,7 @@ impl Options {
         let (flags, names): (Vec<_>, Vec<_>) = arguments.iter().cloned().partition(|a| a.starts_with('-'));
         let flags: Vec<String> = flags.iter().map(|f| f.trim_start_matches('-').to_owned()).collect();
         let ci = std::env::var("CI").is_ok_and(|v| v == "true" || v == "1");
-        Options { yes: ci || flags.iter().any(|f| f == "yes" || f == "y"), names, flags }
+        Options { ci, yes: ci || flags.iter().any(|f| f == "yes" || f == "y"), names, flags }
     }
 
     /// Whether a flag was given.

@@ -9,7 +9,7 @@ use crate::sh;
 /// Something needed from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// Program that must be there.
+    /// Program that must be there; `python:NAME` is a module of Python.
     pub program: &'static str,
     /// Debian package that brings it.
     pub package: &'static str,
@@ -27,6 +27,12 @@ pub const QEMU: Need = Need {
 pub const CC: Need = Need { program: "cc", package: "build-essential", purpose: "compile and link" };
 /// Reads Debian packages in the Python tests' set-up and runs the Python package's own tests.
 pub const PYTHON: Need = Need { program: "python3", package: "python3", purpose: "test the Python package" };
+/// Makes the environments that Python's tests run in.
+pub const VENV: Need = Need {
+    program: "python:ensurepip",
+    package: "python3-venv",
+    purpose: "make environments for Python's tests",
+};
 /// The package manager of `nix_packages`.
 pub const NIX: Need = Need { program: "nix", package: "nix-bin", purpose: "test packages from Nix" };
 /// Static shell for the benchmark's plain recipe and for the outer guest of the KVM tests.
@@ -39,7 +45,7 @@ pub const MKE2FS: Need =
     Need { program: "mke2fs", package: "e2fsprogs", purpose: "make the plain recipe's disk" };
 
 /// All of them.
-pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, NIX, BUSYBOX, CPIO, MKE2FS];
+pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, VENV, NIX, BUSYBOX, CPIO, MKE2FS];
 
 /// Sees to it that everything is there, or says what is missing.
 pub fn ensure(needs: &[Need], yes: bool) -> Result<()> {
@@ -69,6 +75,10 @@ pub fn ensure(needs: &[Need], yes: bool) -> Result<()> {
 
 /// `mke2fs` and others lie in directories that are not in everybody's `PATH`.
 fn present(need: &Need) -> bool {
+    if let Some(module) = need.program.strip_prefix("python:") {
+        let import = format!("import {module}");
+        return sh::command("python3").args(["-c", &import]).output().is_ok_and(|o| o.status.success());
+    }
     sh::has(need.program)
         || ["/usr/sbin", "/sbin"].iter().any(|dir| std::path::Path::new(dir).join(need.program).exists())
 }

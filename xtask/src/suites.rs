@@ -12,6 +12,8 @@ pub struct Suite {
     pub needs: &'static [Need],
     /// Whether it needs the built programs beside each other (boots, editors).
     pub programs: bool,
+    /// Reaches for the network every time: runs when it is named, and in CI.
+    pub network: bool,
     /// What it does.
     pub work: Work,
 }
@@ -61,6 +63,7 @@ pub const SUITES: &[Suite] = &[
         about: "the sources are formatted",
         needs: &[],
         programs: false,
+        network: false,
         work: Work::Cargo(&["fmt", "--all", "--check"]),
     },
     Suite {
@@ -68,6 +71,7 @@ pub const SUITES: &[Suite] = &[
         about: "file sizes, module heads, the arrows between rooms, no machine's paths, no credentials",
         needs: &[setup::CC],
         programs: false,
+        network: false,
         work: Work::Tests {
             select: |p| end_to_end(p) && p.target == "tidy",
             arguments: &[],
@@ -79,6 +83,7 @@ pub const SUITES: &[Suite] = &[
         about: "licences and known flaws of every dependency",
         needs: &[setup::CC],
         programs: false,
+        network: false,
         work: Work::Tests {
             select: |p| end_to_end(p) && p.target == "deny",
             arguments: &[],
@@ -90,6 +95,7 @@ pub const SUITES: &[Suite] = &[
         about: "no warnings in any target",
         needs: &[setup::CC],
         programs: false,
+        network: false,
         work: Work::Cargo(&[
             "clippy",
             "--quiet",
@@ -106,6 +112,7 @@ pub const SUITES: &[Suite] = &[
         about: "IR, compiler and vmm-core, room by room",
         needs: &[setup::CC],
         programs: false,
+        network: false,
         work: Work::Tests {
             select: |p| !end_to_end(p) && !matches!(p.package.as_str(), "mvm-lsp" | "mvmctl"),
             arguments: &[],
@@ -117,6 +124,7 @@ pub const SUITES: &[Suite] = &[
         about: "the language server over stdio, `--check` included",
         needs: &[setup::CC],
         programs: false,
+        network: false,
         work: Work::Tests { select: |p| p.package == "mvm-lsp", arguments: &[], environment: &[] },
     },
     Suite {
@@ -124,23 +132,58 @@ pub const SUITES: &[Suite] = &[
         about: "mvmctl without a guest: commands, bad input, exit codes",
         needs: &[setup::CC],
         programs: false,
+        network: false,
         work: Work::Tests { select: |p| p.package == "mvmctl", arguments: &[], environment: &[] },
     },
     Suite {
         name: "sdk",
         about: "the Python package on every interpreter there is, type checkers included",
-        needs: &[setup::PYTHON],
+        needs: &[setup::PYTHON, setup::VENV],
         programs: false,
+        network: false,
         work: Work::Program(&["python3", "sdk/python/run_tests.py"]),
+    },
+    Suite {
+        name: "nvim",
+        about: "the Neovim plugin in a real Neovim, against the real server",
+        needs: &[setup::CC, setup::PYTHON, setup::VENV],
+        programs: true,
+        network: false,
+        work: Work::Program(&["python3", "editors/nvim/tests/run.py"]),
+    },
+    Suite {
+        name: "nix",
+        about: "packages through the real Nix, from a small package set of local derivations",
+        needs: &[setup::CC, setup::NIX],
+        programs: false,
+        network: false,
+        work: Work::Tests {
+            select: |p| p.package == "vmm-core" && p.kind == "lib",
+            arguments: &["image::nix"],
+            environment: &[("MVM_NIX_TESTS", "1")],
+        },
+    },
+    Suite {
+        name: "archive",
+        about: "packages and a kernel from the distribution's real archive",
+        needs: &[setup::CC],
+        programs: false,
+        network: true,
+        work: Work::Tests {
+            select: |p| p.package == "vmm-core" && p.kind == "lib",
+            arguments: &["--include-ignored", "archive", "without_network"],
+            environment: &[("MVM_NETWORK_TESTS", "1")],
+        },
     },
     Suite {
         name: "boot",
         about: "the whole road in real guests: build, boot, call, policy, and everything that can go wrong",
         needs: &[setup::CC, setup::QEMU],
         programs: true,
+        network: false,
         work: Work::Tests {
             select: |p| end_to_end(p) && !matches!(p.target.as_str(), "tidy" | "deny"),
-            arguments: &["--test-threads=2"],
+            arguments: &["--include-ignored", "--test-threads=2"],
             environment: &[("MVM_BOOT_TESTS", "1")],
         },
     },
@@ -149,6 +192,7 @@ pub const SUITES: &[Suite] = &[
         about: "the README's first command, from the declaration to the result",
         needs: &[setup::CC, setup::QEMU],
         programs: true,
+        network: false,
         work: Work::Demo,
     },
 ];

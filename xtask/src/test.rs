@@ -25,7 +25,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    let chosen = choose(&options.names)?;
+    let chosen = choose(options)?;
     let mut shared = Shared::default();
     let mut failed = Vec::new();
     let start = Instant::now();
@@ -47,9 +47,10 @@ pub fn run(options: &Options) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Suite>> {
+fn choose(options: &Options) -> Result<Vec<&'static Suite>> {
+    let names = &options.names;
     if names.is_empty() {
-        return Ok(SUITES.iter().collect());
+        return Ok(SUITES.iter().filter(|s| !s.network || options.ci).collect());
     }
     let find = |name: &String| {
         SUITES.iter().find(|s| s.name == name).with_context(|| {

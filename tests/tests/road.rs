@@ -1,0 +1,140 @@
+//! The whole road in real guests: compile, build, up, call, ps, logs, down; and run, which does it all.
+
+use mvm_tests::world::{World, example, finish};
+use serde_json::json;
+
+const HELLO: &str = r#"
+import mvm
+
+@mvm.app(name="hello", image=mvm.nix_packages(["python3"]))
+def hello(name: str = "world") -> str:
+    print("greeting", name)
+    return f"Hello, {name}!"
+"#;
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn step_by_step() {
+    let world = World::with_app(HELLO);
+    let out = world.path("out");
+    let out = out.to_str().unwrap();
+    world.mvmctl(&["compile", "app.py", "--out", out]).expect(0);
+    let printed = world.mvmctl(&["compile", "app.py", "--out", "-"]).expect(0);
+    let written = std::fs::read_to_string(world.path("out/workload.json")).unwrap();
+    assert_eq!(printed.stdout.trim_end(), written.trim_end(), "`--out -` prints what `--out DIR` writes");
+
+    let built = world.mvmctl(&["--json", "build", out, "--allow-substitute"]).expect(0).json();
+    assert_eq!(built["id"], "hello");
+    let up = world.mvmctl(&["--json", "up", "hello"]).expect(0).json();
+    let machine = &up["machines"][0];
+    assert_eq!(machine["state"], "ready");
+    for clock in ["vmm_ms", "userspace_ms", "ready_ms"] {
+        assert!(machine["clocks"][clock].is_u64(), "{clock}: {machine}");
+    }
+    assert_eq!(world.machines(), ["hello"]);
+
+    let again = world.mvmctl(&["up", "hello"]);
+    assert_eq!(again.code, 2, "up twice: {}", again.stderr);
+    assert!(again.stderr.contains("hello"), "{}", again.stderr);
+    assert_eq!(world.machines(), ["hello"], "the first one still runs");
+
+    let called = world.mvmctl(&["call", "hello", r#"{"name": "mvm"}"#]).expect(0);
+    assert_eq!(called.stdout, "\"Hello, mvm!\"\n", "standard output carries the result alone");
+    assert!(called.stderr.contains("greeting mvm"), "what it prints is shown: {}", called.stderr);
+    assert_eq!(world.mvmctl(&["call", "hello", "name=pairs"]).expect(0).stdout, "\"Hello, pairs!\"\n");
+    assert_eq!(
+        world.mvmctl(&["call", "hello", r#"["position"]"#]).expect(0).stdout,
+        "\"Hello, position!\"\n"
+    );
+    assert_eq!(world.mvmctl(&["call", "hello"]).expect(0).stdout, "\"Hello, world!\"\n");
+
+    let logs = world.mvmctl(&["logs", "hello"]).expect(0);
+    assert!(logs.stdout.contains("greeting mvm"), "{}", logs.stdout);
+
+    world.mvmctl(&["down", "hello"]).expect(0);
+    world.assert_nothing_left();
+    let late = world.mvmctl(&["call", "hello", "{}"]);
+    assert_eq!(late.code, 2, "{}", late.stderr);
+    assert!(late.stderr.contains("help:"), "{}", late.stderr);
+}
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn run_prints_the_result_alone_and_leaves_nothing() {
+    let world = World::with_app(HELLO);
+    let out = world.run(&["name=run"]).expect(0);
+    assert_eq!(out.stdout, "\"Hello, run!\"\n");
+    let report =
+        world.mvmctl(&["--json", "run", "app.py", "--allow-substitute", "--offline"]).expect(0).json();
+    assert_eq!(report["outcome"], json!({"outcome": "returned", "value": "Hello, world!"}));
+    assert_eq!(report["steps"].as_array().map(Vec::len), Some(4));
+    // The same from IR on standard input.
+    let ir = world.mvmctl(&["compile", "app.py", "--out", "-"]).expect(0).stdout;
+    let out = world.mvmctl_with(&["run", "-", "--allow-substitute", "name=ir"], &ir).expect(0);
+    assert_eq!(out.stdout, "\"Hello, ir!\"\n");
+    world.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn the_example_of_the_decorator_sdk() {
+    let world = World::new();
+    example(&world, "agent-tool");
+    let secret = format!("{}-{}", "no-real-key", std::process::id());
+    world.mvmctl_with(&["secret", "set", "openai-api-key"], &secret).expect(0);
+    let out = world.mvmctl(&["run", "tool.py", "--allow-substitute", r#"{"prompt": "hi"}"#]).expect(0);
+    assert!(out.stdout.contains("1 tokens"), "{}", out.stdout);
+    assert!(!out.stdout.contains(&secret) && !out.stderr.contains(&secret));
+    assert!(
+        out.stderr.contains("3.11") || out.stderr.contains("python3"),
+        "the substitution is told: {}",
+        out.stderr
+    );
+    world.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn several_functions_of_one_machine() {
+    let world = World::new();
+    example(&world, "multi");
+    world.mvmctl(&["build", "numbers_tool.py", "--allow-substitute"]).expect(0);
+    world.mvmctl(&["up", "numbers"]).expect(0);
+    let mean = world.mvmctl(&["call", "numbers", "[[1, 2, 6]]"]).expect(0);
+    assert_eq!(mean.stdout, "3.0\n");
+    let primes = world.mvmctl(&["call", "numbers", "--function", "primes", "[12]"]).expect(0);
+    assert_eq!(primes.stdout, "[2,3,5,7,11]\n");
+    let absent = world.mvmctl(&["call", "numbers", "--function", "median"]).expect(2);
+    assert!(absent.stderr.contains("mean, primes") || absent.stderr.contains("primes"), "{}", absent.stderr);
+    world.mvmctl(&["down", "numbers"]).expect(0);
+    world.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn a_changed_source_file_is_what_runs_next() {
+    let world = World::with_app(HELLO);
+    assert_eq!(world.run(&[]).expect(0).stdout, "\"Hello, world!\"\n");
+    world.file("app.py", &HELLO.replace("Hello", "Bye"));
+    let out = world.mvmctl(&["--json", "run", "app.py", "--allow-substitute", "--offline"]).expect(0);
+    assert_eq!(out.json()["outcome"]["value"], "Bye, world!");
+    assert!(
+        !out.stderr.contains("\"fetch\",\"ms\":") || out.stderr.contains("\"cached\":true"),
+        "{}",
+        out.stderr
+    );
+}
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn logs_are_followed_until_the_machine_stops() {
+    let world = World::with_app(HELLO);
+    world.up(&[]);
+    let follower = world.command(&["logs", "-f", "hello"]);
+    let reader = std::thread::spawn(move || finish(follower, ""));
+    world.mvmctl(&["call", "hello", "name=followed"]).expect(0);
+    world.mvmctl(&["down", "hello"]).expect(0);
+    let followed = reader.join().unwrap();
+    assert!(followed.stdout.contains("greeting followed"), "{followed:?}");
+    world.assert_nothing_left();
+}
