@@ -222,13 +222,12 @@ impl World {
         let Some(stderr) = child.stderr.take() else { broken("mvmctl has no standard error") };
         let mut lines = BufReader::new(stderr).lines();
         let mut seen = String::new();
-        for line in lines.by_ref().map_while(std::result::Result::ok) {
+        for line in lines.by_ref().map_while(Result::ok) {
             seen.push_str(&line);
             seen.push('\n');
             if serde_json::from_str(&line).is_ok_and(|event| reached(&event)) {
                 // The rest is read away, so that the pipe does not fill.
-                let rest =
-                    std::thread::spawn(move || lines.map_while(std::result::Result::ok).collect::<Vec<_>>());
+                let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
                 return Started { child, seen, rest: Some(rest) };
             }
         }
