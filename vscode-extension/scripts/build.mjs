@@ -1,0 +1,17 @@
+// Bundles the extension and the preview's page into dist/, and with --tests the unit tests into out/.
+import { readdirSync } from 'node:fs';
+import { build } from 'esbuild';
+
+const tests = process.argv.includes('--tests');
+const common = { bundle: true, logLevel: 'warning', legalComments: 'none' };
+const node = { ...common, platform: 'node', format: 'cjs', target: 'node20', external: ['vscode'] };
+
+if (tests) {
+  const entryPoints = readdirSync('test').filter((name) => name.endsWith('.test.ts')).map((name) => `test/${name}`);
+  await build({ ...node, entryPoints, outdir: 'out/test', sourcemap: 'inline', alias: { vscode: './test/vscode.ts' }, external: [] });
+} else {
+  await build({ ...node, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js', minify: true });
+  const page = { ...common, platform: 'browser', target: 'es2022', minify: true };
+  await build({ ...page, entryPoints: ['src/webview/page.ts'], outfile: 'dist/webview.js' });
+  await build({ ...page, entryPoints: ['src/webview/page.css'], outfile: 'dist/webview.css' });
+}

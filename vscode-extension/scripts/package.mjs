@@ -1,0 +1,34 @@
+// Packs the extension with a server inside: package.mjs [--server FILE] [--target linux-x64] [--out FILE]
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const option = (name, fallback) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : process.argv[at + 1];
+};
+const target = option('target', `${process.platform}-${process.arch}`);
+const server = option('server', '');
+const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const out = option('out', `${name}-${target}-${version}.vsix`);
+
+execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
+rmSync('server', { recursive: true, force: true });
+if (server !== '') {
+  mkdirSync('server');
+  const inside = join('server', process.platform === 'win32' ? 'mvm-lsp.exe' : 'mvm-lsp');
+  copyFileSync(server, inside);
+  chmodSync(inside, 0o755);
+  try {
+    execFileSync('strip', ['--strip-all', inside], { stdio: 'ignore' });
+  } catch {
+    console.warn('strip is not here: the server is packed with its symbols');
+  }
+}
+const vsce = join('node_modules', '@vscode', 'vsce', 'vsce');
+execFileSync(process.execPath, [vsce, 'package', '--no-dependencies', '--skip-license', '--allow-missing-repository', '--target', target, '--out', out], { stdio: 'inherit' });
+const { size } = statSync(out);
+if (!existsSync(out) || size > 15 << 20) {
+  console.error(`${out} has ${(size / (1 << 20)).toFixed(1)} MiB; 15 are the most`);
+  process.exit(1);
+}

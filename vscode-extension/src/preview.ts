@@ -1,0 +1,232 @@
+/** The preview pane: the page beside the source that shows what a file becomes, live. One pane, of the last file. */
+
+import { randomBytes } from 'node:crypto';
+
+import * as vscode from 'vscode';
+import type { LanguageClient } from 'vscode-languageclient/node';
+
+import { entryFor, pointerAt } from './ir';
+import type { FromPage, Range, ShownResult, ToPage, WorkloadIr, WorkloadIrChanged } from './protocol';
+import type { Server } from './server';
+
+const toRange = (r: Range): vscode.Range => new vscode.Range(r.start.line, r.start.character, r.end.line, r.end.character);
+
+export class Preview implements vscode.Disposable {
+  private panel: vscode.WebviewPanel | undefined;
+  private shown: { uri: vscode.Uri; answer: WorkloadIr | undefined } | undefined;
+  private readonly results = new Map<string, ShownResult>();
+  private readonly mark = vscode.window.createTextEditorDecorationType({
+    backgroundColor: new vscode.ThemeColor('editor.rangeHighlightBackground'),
+  });
+  private readonly subscriptions: { dispose(): unknown }[] = [];
+
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly server: Server,
+  ) {
+    server.onClient((client) => {
+      this.subscriptions.push(client.onNotification('mvm/workloadIrChanged', (changed: WorkloadIrChanged) => this.changed(changed)));
+    });
+    this.subscriptions.push(
+      this.mark,
+      vscode.window.onDidChangeTextEditorSelection((event) => this.follow(event.textEditor)),
+      vscode.window.onDidChangeActiveTextEditor((editor) => this.editorChanged(editor)),
+      server.onDidChange(() => this.serverChanged()),
+    );
+  }
+
+  dispose(): void {
+    this.panel?.dispose();
+    this.subscriptions.forEach((one) => void one.dispose());
+  }
+
+  get visible(): boolean {
+    return this.panel !== undefined;
+  }
+
+  /** Shows a file; opens the pane when it is closed. */
+  async show(uri: vscode.Uri): Promise<void> {
+    const client = await this.server.get();
+    if (!client) {
+      return;
+    }
+    this.panel ??= this.open();
+    this.panel.reveal(undefined, true);
+    await this.subscribe(client, uri);
+  }
+
+  /** Shows how a build or run ended, when the pane is open. */
+  result(uri: string, result: ShownResult): void {
+    this.results.set(uri, result);
+    if (this.shown?.uri.toString() === uri) {
+      this.post({ type: 'result', result });
+    }
+  }
+
+  private open(): vscode.WebviewPanel {
+    const root = vscode.Uri.joinPath(this.context.extensionUri, 'dist');
+    const panel = vscode.window.createWebviewPanel('mvm.preview', 'Workload IR', { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true }, {
+      enableScripts: true,
+      localResourceRoots: [root],
+      enableFindWidget: true,
+    });
+    panel.iconPath = new vscode.ThemeIcon('server-environment') as unknown as vscode.Uri;
+    panel.webview.html = page(panel.webview, root);
+    panel.webview.onDidReceiveMessage((message: FromPage) => this.received(message));
+    panel.onDidDispose(() => this.closed());
+    return panel;
+  }
+
+  private closed(): void {
+    this.panel = undefined;
+    vscode.window.visibleTextEditors.forEach((editor) => editor.setDecorations(this.mark, []));
+    void this.unsubscribe();
+  }
+
+  private async subscribe(client: LanguageClient, uri: vscode.Uri): Promise<void> {
+    if (this.shown?.uri.toString() !== uri.toString()) {
+      await this.unsubscribe();
+      this.shown = { uri, answer: undefined };
+    }
+    try {
+      const answer = await client.sendRequest<WorkloadIr>('mvm/workloadIr', { textDocument: { uri: uri.toString() }, subscribe: true });
+      this.changed({ ...answer, uri: uri.toString() });
+    } catch (error) {
+      this.gone(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private async unsubscribe(): Promise<void> {
+    const before = this.shown;
+    this.shown = undefined;
+    if (before && this.server.state === 'ready') {
+      const client = await this.server.get();
+      const params = { textDocument: { uri: before.uri.toString() }, subscribe: false };
+      await client?.sendRequest('mvm/workloadIr', params).catch((error: unknown) => this.server.log.warn(String(error)));
+    }
+  }
+
+  private changed(changed: WorkloadIrChanged): void {
+    if (this.shown?.uri.toString() !== vscode.Uri.parse(changed.uri).toString()) {
+      return;
+    }
+    this.shown.answer = changed;
+    this.refresh();
+  }
+
+  private refresh(): void {
+    if (!this.shown?.answer) {
+      return;
+    }
+    const { uri, answer } = this.shown;
+    this.post({ type: 'ir', file: vscode.workspace.asRelativePath(uri), answer });
+    const result = this.results.get(uri.toString());
+    if (result) {
+      this.post({ type: 'result', result });
+    }
+    const editor = vscode.window.visibleTextEditors.find((one) => one.document.uri.toString() === uri.toString());
+    if (editor) {
+      this.follow(editor);
+    }
+  }
+
+  private gone(reason: string): void {
+    if (this.shown) {
+      this.post({ type: 'gone', file: vscode.workspace.asRelativePath(this.shown.uri), reason });
+    }
+  }
+
+  private post(message: ToPage): void {
+    void this.panel?.webview.postMessage(message);
+  }
+
+  /** The cursor moved in the source: mark its value in the page. */
+  private follow(editor: vscode.TextEditor): void {
+    const follows = vscode.workspace.getConfiguration('mvm').get<boolean>('preview.followCursor', true);
+    if (!this.panel || !follows || editor.document.uri.toString() !== this.shown?.uri.toString()) {
+      return;
+    }
+    this.shown.answer?.workloads.forEach((workload, i) => {
+      const pointer = pointerAt(workload.sourceMap, editor.selection.active);
+      if (pointer !== undefined) {
+        this.post({ type: 'reveal', workload: i, pointer });
+      }
+    });
+  }
+
+  private editorChanged(editor: vscode.TextEditor | undefined): void {
+    if (this.panel && editor?.document.languageId === 'python' && editor.document.uri.toString() !== this.shown?.uri.toString()) {
+      void this.server.get().then((client) => (client ? this.subscribe(client, editor.document.uri) : undefined));
+    }
+  }
+
+  private serverChanged(): void {
+    if (!this.panel || !this.shown) {
+      return;
+    }
+    if (this.server.state === 'ready') {
+      const { uri } = this.shown;
+      void this.server.get().then((client) => (client ? this.subscribe(client, uri) : undefined));
+    } else if (this.server.state !== 'starting') {
+      this.gone(this.server.problem || 'The server is stopped.');
+    }
+  }
+
+  private received(message: FromPage): void {
+    switch (message.type) {
+      case 'ready':
+        this.refresh();
+        break;
+      case 'open':
+        void this.reveal(message.workload, message.pointer);
+        break;
+      case 'copy':
+        void vscode.env.clipboard.writeText(message.text);
+        break;
+      case 'run':
+        if (this.shown) {
+          void vscode.commands.executeCommand('mvm.run', { uri: this.shown.uri.toString(), name: message.name });
+        }
+        break;
+      case 'problems':
+        void vscode.commands.executeCommand('workbench.actions.view.problems');
+        break;
+    }
+  }
+
+  /** Goes to where a value is written. */
+  private async reveal(workload: number, pointer: string): Promise<void> {
+    const map = this.shown?.answer?.workloads[workload]?.sourceMap;
+    const entry = map && entryFor(map, pointer);
+    if (!this.shown || !entry) {
+      return;
+    }
+    const range = toRange(entry.range);
+    const open = vscode.window.visibleTextEditors.find((one) => one.document.uri.toString() === this.shown?.uri.toString());
+    const editor = await vscode.window.showTextDocument(this.shown.uri, { viewColumn: open?.viewColumn ?? vscode.ViewColumn.One });
+    editor.selection = new vscode.Selection(range.start, range.start);
+    editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+    editor.setDecorations(this.mark, [range]);
+  }
+}
+
+/** The page: no script but its own, no style but its own, nothing from elsewhere. */
+function page(webview: vscode.Webview, root: vscode.Uri): string {
+  const nonce = randomBytes(16).toString('base64url');
+  const at = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(root, name)).toString();
+  const policy = `default-src 'none'; style-src ${webview.cspSource}; script-src 'nonce-${nonce}'`;
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="${at('webview.css')}">
+<title>Workload IR</title>
+</head>
+<body>
+<main id="page"><p>Waiting for the server…</p></main>
+<script nonce="${nonce}" src="${at('webview.js')}"></script>
+</body>
+</html>`;
+}

@@ -1,0 +1,93 @@
+/** What the server says beyond the standard protocol, and what the preview's page and the extension tell each other. */
+
+/** A position: zero-based line and UTF-16 code unit. */
+export interface Position {
+  line: number;
+  character: number;
+}
+
+/** A range: half open. */
+export interface Range {
+  start: Position;
+  end: Position;
+}
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Where a value of the IR is written. */
+export interface Mapped {
+  pointer: string;
+  range: Range;
+  definition?: Range;
+}
+
+export interface WorkloadView {
+  id: string;
+  irHash: string;
+  /** `false`: something is missing or wrong, and it cannot be built. */
+  complete: boolean;
+  ir: Json;
+  sourceMap: Mapped[];
+}
+
+export interface Problem {
+  code: string;
+  message: string;
+  range: Range;
+}
+
+/** Answer to `mvm/workloadIr`. */
+export interface WorkloadIr {
+  version: number | null;
+  workloads: WorkloadView[];
+  problems: Problem[];
+}
+
+/** `mvm/workloadIrChanged` */
+export interface WorkloadIrChanged extends WorkloadIr {
+  uri: string;
+}
+
+/** `mvm/output` */
+export interface OutputParams {
+  job: number;
+  uri: string;
+  name: string;
+  stream: string;
+  text: string;
+}
+
+/** What `mvm.build` and `mvm.run` answer. */
+export interface JobResult {
+  job: number;
+  kind: 'build' | 'run';
+  name: string;
+  success: boolean;
+  cancelled?: boolean;
+  summary: string;
+  details?: Json;
+  error?: { kind: string; message: string; help: string | null };
+}
+
+/** A result as the page shows it. */
+export interface ShownResult {
+  name: string;
+  success: boolean;
+  summary: string;
+  body: string;
+}
+
+/** To the page. */
+export type ToPage =
+  | { type: 'ir'; file: string; answer: WorkloadIr }
+  | { type: 'gone'; file: string; reason: string }
+  | { type: 'reveal'; workload: number; pointer: string }
+  | { type: 'result'; result: ShownResult };
+
+/** From the page. */
+export type FromPage =
+  | { type: 'ready' }
+  | { type: 'open'; workload: number; pointer: string }
+  | { type: 'copy'; text: string }
+  | { type: 'run'; name: string }
+  | { type: 'problems' };

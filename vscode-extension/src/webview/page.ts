@@ -1,0 +1,246 @@
+/** The preview's page: the IR as text, the declaration as a picture, the last result. Text only, never markup. */
+
+import { picture, print } from '../ir';
+import type { FromPage, ShownResult, ToPage, WorkloadIr } from '../protocol';
+
+declare function acquireVsCodeApi(): { postMessage(message: FromPage): void; getState(): unknown; setState(state: unknown): void };
+
+const editor = acquireVsCodeApi();
+const root = document.getElementById('page') ?? document.body;
+
+type Tab = 'ir' | 'picture' | 'result';
+const TABS: Record<Tab, string> = { ir: 'IR', picture: 'Picture', result: 'Result' };
+
+interface View {
+  file: string;
+  answer: WorkloadIr | undefined;
+  gone: string;
+  result: ShownResult | undefined;
+  tab: Tab;
+  chosen: number;
+  pointer: string | undefined;
+}
+
+const kept = editor.getState() as { tab?: Tab; chosen?: number } | undefined;
+const view: View = { file: '', answer: undefined, gone: '', result: undefined, tab: kept?.tab ?? 'ir', chosen: kept?.chosen ?? 0, pointer: undefined };
+
+function make<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Record<string, string> = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+function button(label: string, run: () => void, attributes: Record<string, string> = {}): HTMLButtonElement {
+  const element = make('button', { type: 'button', ...attributes }, label);
+  element.addEventListener('click', run);
+  return element;
+}
+
+function header(answer: WorkloadIr): HTMLElement {
+  const workload = answer.workloads[view.chosen];
+  const top = make('header', {}, make('h1', {}, view.file));
+  if (answer.workloads.length > 1) {
+    const select = make('select', { 'aria-label': 'Workload' });
+    answer.workloads.forEach((one, i) => select.append(make('option', { value: String(i), ...(i === view.chosen ? { selected: '' } : {}) }, one.id)));
+    select.addEventListener('change', () => choose(Number(select.value)));
+    top.append(select);
+  }
+  if (workload) {
+    const hash = workload.irHash.slice(0, 12);
+    top.append(button(hash, () => editor.postMessage({ type: 'copy', text: workload.irHash }), { class: 'hash', title: `IR hash ${workload.irHash}: click to copy`, 'aria-label': `Copy the IR hash ${hash}` }));
+  }
+  const count = answer.problems.length;
+  const words = count === 0 ? 'nothing wrong' : count === 1 ? '1 problem' : `${count} problems`;
+  top.append(button(words, () => editor.postMessage({ type: 'problems' }), { class: count === 0 ? 'fine' : 'wrong', id: 'problems' }));
+  if (workload && !workload.complete) {
+    top.append(make('span', { class: 'wrong', role: 'status' }, 'incomplete: cannot be built'));
+  }
+  return top;
+}
+
+function tabs(): HTMLElement {
+  const names = (Object.keys(TABS) as Tab[]).filter((tab) => tab !== 'result' || view.result);
+  const list = make('div', { role: 'tablist', 'aria-label': 'Views' });
+  for (const tab of names) {
+    const selected = tab === view.tab;
+    list.append(button(TABS[tab], () => turn(tab), { role: 'tab', id: `tab-${tab}`, 'aria-selected': String(selected), 'aria-controls': 'panel', tabindex: selected ? '0' : '-1' }));
+  }
+  list.addEventListener('keydown', (event) => {
+    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+    const next = names[(names.indexOf(view.tab) + step + names.length) % names.length];
+    if (step !== 0 && next) {
+      turn(next);
+      document.getElementById(`tab-${next}`)?.focus();
+    }
+  });
+  return list;
+}
+
+/** The IR: a list whose current line is moved with the arrow keys and followed with Enter. */
+function text(answer: WorkloadIr): HTMLElement {
+  const workload = answer.workloads[view.chosen];
+  if (!workload) {
+    return make('p', {}, 'Nothing is declared here. Decorate a function with @mvm.app(…).');
+  }
+  const list = make('div', { role: 'listbox', class: 'ir', tabindex: '0', 'aria-label': 'Workload IR' });
+  print(workload.ir).forEach((line, i) => {
+    const option = make('div', { role: 'option', id: `line-${i}`, 'aria-selected': 'false' });
+    option.dataset['pointer'] = line.pointer;
+    highlight(option, line.text);
+    option.addEventListener('click', () => follow(line.pointer));
+    list.append(option);
+  });
+  list.addEventListener('keydown', (event) => {
+    const at = Number(list.getAttribute('aria-activedescendant')?.slice(5) ?? -1);
+    if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+      event.preventDefault();
+      select(list, Math.max(0, Math.min(list.children.length - 1, at + (event.key === 'ArrowDown' ? 1 : -1))));
+    } else if (event.key === 'Enter') {
+      follow((list.children[at] as HTMLElement | undefined)?.dataset['pointer'] ?? '');
+    }
+  });
+  return list;
+}
+
+const TOKEN = /("(?:[^"\\]|\\.)*")(:?)|\b(true|false|null)\b|(-?\d+(?:\.\d+)?)/g;
+
+function highlight(into: HTMLElement, line: string): void {
+  let at = 0;
+  for (const match of line.matchAll(TOKEN)) {
+    into.append(line.slice(at, match.index));
+    const kind = match[1] === undefined ? (match[3] === undefined ? 'number' : 'word') : match[2] ? 'key' : 'string';
+    into.append(make('span', { class: kind }, match[0]));
+    at = match.index + match[0].length;
+  }
+  into.append(line.slice(at) || (at === 0 ? ' ' : ''));
+}
+
+function select(list: Element, line: number): void {
+  list.querySelector('[aria-selected="true"]')?.setAttribute('aria-selected', 'false');
+  const chosen = list.children[line];
+  chosen?.setAttribute('aria-selected', 'true');
+  chosen?.scrollIntoView({ block: 'nearest' });
+  list.setAttribute('aria-activedescendant', `line-${line}`);
+}
+
+function drawn(answer: WorkloadIr): HTMLElement {
+  const workload = answer.workloads[view.chosen];
+  const all = make('div', { class: 'picture' });
+  for (const app of workload ? picture(workload, answer.problems) : []) {
+    const flow = make('ol', { class: 'flow', 'aria-label': `${app.name}, from source to network` });
+    for (const box of app.boxes) {
+      const parts = make('dl');
+      for (const part of box.parts) {
+        const value = make('dd', {}, button(part.value, () => follow(part.pointer), { class: 'part', title: `Go to ${part.label}` }));
+        part.risks.forEach((risk) => value.append(make('span', { class: 'risk' }, `⚠ ${risk}`)));
+        parts.append(make('dt', {}, part.label), value);
+      }
+      const risky = box.parts.some((part) => part.risks.length > 0);
+      flow.append(make('li', { class: risky ? 'box risky' : 'box' }, make('h3', {}, box.title), parts));
+    }
+    all.append(make('section', {}, make('h2', {}, app.name), flow));
+  }
+  return all;
+}
+
+function outcome(result: ShownResult): HTMLElement {
+  const words = make('p', { class: result.success ? 'fine' : 'wrong', role: 'status' }, result.summary);
+  const actions = make('p', {}, button('Copy', () => editor.postMessage({ type: 'copy', text: result.body || result.summary })), ' ', button('Run Again', () => editor.postMessage({ type: 'run', name: result.name })));
+  return make('div', {}, words, make('pre', { tabindex: '0', 'aria-label': 'Result' }, result.body), actions);
+}
+
+function draw(): void {
+  if (view.gone !== '' || !view.answer) {
+    root.replaceChildren(make('p', { class: 'wrong', role: 'alert' }, view.gone || 'Waiting for the server…'));
+    return;
+  }
+  view.chosen = Math.min(view.chosen, Math.max(0, view.answer.workloads.length - 1));
+  if (view.tab === 'result' && !view.result) {
+    view.tab = 'ir';
+  }
+  const content = view.tab === 'ir' ? text(view.answer) : view.tab === 'picture' ? drawn(view.answer) : view.result ? outcome(view.result) : '';
+  const scrolled = document.querySelector('.ir')?.scrollTop ?? 0;
+  const focused = document.activeElement?.id;
+  root.replaceChildren(header(view.answer), tabs(), make('div', { role: 'tabpanel', id: 'panel', 'aria-labelledby': `tab-${view.tab}` }, content));
+  document.querySelector('.ir')?.scrollTo({ top: scrolled });
+  if (focused) {
+    document.getElementById(focused)?.focus();
+  }
+  mark();
+}
+
+/** Marks the value that the cursor is in. */
+function mark(): void {
+  const list = document.querySelector('.ir');
+  if (!list || view.pointer === undefined) {
+    return;
+  }
+  const lines = [...list.children] as HTMLElement[];
+  for (let pointer = view.pointer; ; pointer = pointer.slice(0, pointer.lastIndexOf('/'))) {
+    const line = lines.findIndex((one) => one.dataset['pointer'] === pointer);
+    if (line >= 0) {
+      select(list, line);
+      return;
+    }
+    if (pointer === '') {
+      return;
+    }
+  }
+}
+
+function follow(pointer: string): void {
+  editor.postMessage({ type: 'open', workload: view.chosen, pointer });
+}
+
+function keep(): void {
+  editor.setState({ tab: view.tab, chosen: view.chosen });
+  draw();
+}
+
+function turn(tab: Tab): void {
+  view.tab = tab;
+  keep();
+}
+
+function choose(workload: number): void {
+  view.chosen = workload;
+  view.pointer = undefined;
+  keep();
+}
+
+window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
+  switch (data.type) {
+    case 'ir':
+      if (data.file !== view.file) {
+        view.result = undefined;
+        view.pointer = undefined;
+      }
+      Object.assign(view, { file: data.file, answer: data.answer, gone: '' });
+      draw();
+      break;
+    case 'gone':
+      view.gone = data.reason;
+      draw();
+      break;
+    case 'reveal':
+      view.pointer = data.pointer;
+      if (data.workload !== view.chosen) {
+        view.chosen = data.workload;
+        draw();
+      } else {
+        mark();
+      }
+      break;
+    case 'result':
+      if (view.result?.summary !== data.result.summary || view.result.body !== data.result.body) {
+        view.tab = 'result';
+      }
+      view.result = data.result;
+      draw();
+      break;
+  }
+});
+editor.postMessage({ type: 'ready' });

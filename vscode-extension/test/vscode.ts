@@ -1,0 +1,2 @@
+/** In unit tests there is no editor; what is tested needs none of it. */
+export default {};
