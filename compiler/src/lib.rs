@@ -7,6 +7,7 @@ mod context;
 mod declaration;
 mod facts;
 mod finding;
+pub mod items;
 pub mod rules;
 pub mod table;
 mod value;
