@@ -10,7 +10,18 @@ use crate::document::Document;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
 
-CONFIG_PLACEHOLDER
+/// What is checked and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {}
+
+/// Which file the text belongs to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileContext {
+    /// Absolute path; `None` for an untitled buffer.
+    pub path: Option<PathBuf>,
+    /// Absolute path of the project's root, if known.
+    pub root: Option<PathBuf>,
+}
 
 /// JSON pointer (RFC 6901) → where the value is written.
 #[derive(Clone, Debug, Default, PartialEq)]

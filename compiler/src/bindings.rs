@@ -36,8 +36,19 @@ const CHANGED: &str = "is changed in place after it is bound";
 
 /// Methods that change a list or dictionary.
 const MUTATORS: [&str; 13] = [
-    "append", "extend", "insert", "remove", "pop", "popitem", "clear", "update", "setdefault", "sort", "reverse",
-    "add", "discard",
+    "append",
+    "extend",
+    "insert",
+    "remove",
+    "pop",
+    "popitem",
+    "clear",
+    "update",
+    "setdefault",
+    "sort",
+    "reverse",
+    "add",
+    "discard",
 ];
 
 /// The names that an item binds. `text` is the item's.
@@ -135,7 +146,11 @@ fn names_in(text: &str, range: TextRange, why: &'static str, out: &mut Vec<Bindi
                 let attribute = name.start > 0 && bytes[name.start - 1] == b'.';
                 at = name.end;
                 if !attribute {
-                    out.push(Binding { name: text[name.clone()].to_owned(), range: name, how: How::Other(why) });
+                    out.push(Binding {
+                        name: text[name.clone()].to_owned(),
+                        range: name,
+                        how: How::Other(why),
+                    });
                 }
             }
             None => at += 1,
@@ -163,7 +178,11 @@ fn simple(text: &str, range: TextRange, out: &mut Vec<Binding>) {
 }
 
 fn operator_start(text: &str, from: usize, mut at: usize) -> usize {
-    while at > from && matches!(text.as_bytes()[at - 1], b'+' | b'-' | b'*' | b'/' | b'%' | b'@' | b'&' | b'|' | b'^' | b'<' | b'>')
+    while at > from
+        && matches!(
+            text.as_bytes()[at - 1],
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'@' | b'&' | b'|' | b'^' | b'<' | b'>'
+        )
     {
         at -= 1;
     }

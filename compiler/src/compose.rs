@@ -59,7 +59,8 @@ pub(crate) fn analysis(
     if !parts.is_empty() {
         for (item, slot) in items.iter().zip(slots.iter()) {
             let place = [item.start];
-            findings.extend(slot.plain.iter().flat_map(|f| f.iter()).map(|f| Bases(&place).resolve_finding(f)));
+            findings
+                .extend(slot.plain.iter().flat_map(|f| f.iter()).map(|f| Bases(&place).resolve_finding(f)));
         }
     }
     finish(text, parts, workload, findings, file, config, facts)
@@ -86,7 +87,12 @@ fn finish(
     drop(declarations);
     rules::finish(text, config, &mut findings);
     findings.sort_by(|a, b| {
-        (a.range.start, a.range.end, a.rule, &a.message).cmp(&(b.range.start, b.range.end, b.rule, &b.message))
+        (a.range.start, a.range.end, a.rule, &a.message).cmp(&(
+            b.range.start,
+            b.range.end,
+            b.rule,
+            &b.message,
+        ))
     });
     findings.dedup();
     let errors = findings.iter().filter(|f| f.severity == Severity::Error).map(|f| f.range.clone()).collect();
@@ -131,10 +137,7 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that the items declare.
-    fn declarations(
-        &self,
-        findings: &mut Vec<Finding>,
-    ) -> (Fresh, Vec<Part>, Option<workload::Statement>) {
+    fn declarations(&self, findings: &mut Vec<Finding>) -> (Fresh, Vec<Part>, Option<workload::Statement>) {
         let candidates: Vec<usize> = (0..self.items.len())
             .filter(|i| may_declare(&self.items[*i]))
             .filter(|i| self.slots[*i].head.get().is_some() || self.imports.mentioned_in(self.text_of(*i)))
@@ -171,15 +174,17 @@ impl<'a> Run<'a> {
         let statement = self.statements(&names, findings);
         place::unusual(self.text, self.items, self.slots, &self.imports, findings);
         let stamps: HashMap<usize, usize> = self.stamps(&checked, &names);
-        let start_of = |stamp: &usize| stamps.get(stamp).and_then(|i| self.items.get(*i)).map_or(0, |i| i.start);
+        let start_of =
+            |stamp: &usize| stamps.get(stamp).and_then(|i| self.items.get(*i)).map_or(0, |i| i.start);
         let text_of = |stamp: &usize| stamps.get(stamp).map_or("", |i| self.text_of(*i));
         let mut results: Fresh = Vec::with_capacity(fresh.len());
         let mut fresh = fresh.into_iter().peekable();
         let mut parts = Vec::with_capacity(checked.len());
         for (i, mut result) in checked {
             if let Some((_, fingerprint)) = fresh.next_if(|(at, _)| *at == i) {
-                let texts: Vec<&str> =
-                    std::iter::once(self.text_of(i)).chain(result.item.dependencies.iter().map(text_of)).collect();
+                let texts: Vec<&str> = std::iter::once(self.text_of(i))
+                    .chain(result.item.dependencies.iter().map(text_of))
+                    .collect();
                 result = Arc::new(self.check(result, &texts));
                 results.push((i, (fingerprint, Arc::clone(&result))));
             }
@@ -248,12 +253,18 @@ impl<'a> Run<'a> {
             if !workload::may_be_statement(item, text, &self.imports) {
                 continue;
             }
-            let Some(statement) = workload::read(text, i, item, &self.imports, names, findings) else { continue };
+            let Some(statement) = workload::read(text, i, item, &self.imports, names, findings) else {
+                continue;
+            };
             match &first {
                 None => first = Some(statement),
                 Some(known) => findings.push(
-                    Finding::error("MVM006", statement.range.clone(), "a file is one workload: it is named twice")
-                        .related(known.range.clone(), "it is named here first"),
+                    Finding::error(
+                        "MVM006",
+                        statement.range.clone(),
+                        "a file is one workload: it is named twice",
+                    )
+                    .related(known.range.clone(), "it is named here first"),
                 ),
             }
         }

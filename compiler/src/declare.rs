@@ -5,7 +5,9 @@ use crate::declaration::{Declaration, DeclarationKind, Function, Parameter};
 use crate::eval::{Callee, Evaluator, Scope};
 use crate::finding::{Applicability, Finding, TextRange};
 use crate::lower;
-use crate::syntax::ast::{Argument, Call, Decorator, Definition, DictItem, Expr, ExprKind, Head, SyntaxError};
+use crate::syntax::ast::{
+    Argument, Call, Decorator, Definition, DictItem, Expr, ExprKind, Head, SyntaxError,
+};
 use crate::syntax::parse_head;
 use crate::value::{HelperCall, Value, ValueKind};
 
@@ -76,7 +78,8 @@ pub(crate) fn names_of(e: &Expr, out: &mut Vec<String>) {
 
 /// Evaluates and lowers the declarations of an item.
 pub(crate) fn read(text: &str, parsed: &ParsedHead, scope: &Scope<'_>, file: &FileContext) -> ItemResult {
-    let mut reader = Reader { text, parsed, evaluator: Evaluator::new(text, scope), file, declarations: Vec::new() };
+    let mut reader =
+        Reader { text, parsed, evaluator: Evaluator::new(text, scope), file, declarations: Vec::new() };
     reader.evaluator.quiet = parsed.errors.iter().any(|e| e.unclosed);
     let mut ours = false;
     for decorator in &parsed.head.decorators {
@@ -117,7 +120,7 @@ pub(crate) fn bidirectional(text: &str) -> Vec<Finding> {
             u32::from(c)
         );
         let range = at..at + c.len_utf8();
-        out.push(Finding::error("MVM014", range.clone(), message).fix(
+        out.push(Finding::error("MVM015", range.clone(), message).fix(
             "Remove the character",
             Applicability::Offer,
             vec![(range, String::new())],
@@ -165,15 +168,14 @@ impl Reader<'_> {
         let bound = match call {
             Some(call) => self.evaluator.bind(helper, call),
             None => {
-                let message = format!("`@mvm.{}` needs parentheses: without them it decorates nothing", helper.name);
+                let message =
+                    format!("`@mvm.{}` needs parentheses: without them it decorates nothing", helper.name);
                 let at = decorator.range.end..decorator.range.end;
-                self.evaluator.findings.push(
-                    Finding::error("MVM008", decorator.range.clone(), message).fix(
-                        "Insert `()`",
-                        Applicability::Safe,
-                        vec![(at, "()".to_owned())],
-                    ),
-                );
+                self.evaluator.findings.push(Finding::error("MVM008", decorator.range.clone(), message).fix(
+                    "Insert `()`",
+                    Applicability::Safe,
+                    vec![(at, "()".to_owned())],
+                ));
                 let quiet = std::mem::replace(&mut self.evaluator.quiet, true);
                 let bound = self.evaluator.bind(helper, &empty);
                 self.evaluator.quiet = quiet;
@@ -204,15 +206,20 @@ impl Reader<'_> {
         if let Some(first) = self.declarations.first() {
             let first = first.decorator.clone();
             let message = "one function is one app: it is declared twice";
-            self.evaluator
-                .findings
-                .push(Finding::error("MVM006", decorator.range.clone(), message).related(first, "first here"));
+            self.evaluator.findings.push(
+                Finding::error("MVM006", decorator.range.clone(), message).related(first, "first here"),
+            );
             return;
         }
         let function = self.function(definition);
         let annotations = lower::Annotations::of(definition, self.text);
-        let lowered =
-            lower::app(&lower::Input { kind, call: &call, function: &function, file: self.file, annotations });
+        let lowered = lower::app(&lower::Input {
+            kind,
+            call: &call,
+            function: &function,
+            file: self.file,
+            annotations,
+        });
         self.declarations.push(Declaration {
             kind,
             range: 0..self.text.len(),

@@ -26,7 +26,7 @@ impl<T> Deref for Deferred<T> {
     }
 }
 
-impl<T: Default> Default for Deferred<T> {
+impl<T: Default + 'static> Default for Deferred<T> {
     fn default() -> Self {
         Deferred::new(T::default)
     }

@@ -107,7 +107,10 @@ impl Document {
                 candidate += 1;
             }
             let same = old.get(candidate).is_some_and(|o| {
-                o.start > old_end && shifted(o.start, delta) == new.start && !o.shares_line && !new.shares_line
+                o.start > old_end
+                    && shifted(o.start, delta) == new.start
+                    && !o.shares_line
+                    && !new.shares_line
             });
             if same {
                 kept = candidate;
@@ -146,7 +149,8 @@ impl Document {
         if memchr::memmem::find(self.text.as_bytes(), b"mvm").is_none() {
             return Arc::default();
         }
-        let analysis = Arc::new(compose::analysis(&self.text, &self.items, &mut self.slots, file, config, facts));
+        let analysis =
+            Arc::new(compose::analysis(&self.text, &self.items, &mut self.slots, file, config, facts));
         self.last = Some(Arc::clone(&analysis));
         analysis
     }

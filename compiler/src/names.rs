@@ -113,11 +113,6 @@ impl<'a> Names<'a> {
         self.index.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Where the item with this index starts.
-    pub fn start(&self, item: usize) -> usize {
-        self.items.get(item).map_or(0, |n| n.item.start)
-    }
-
     /// What an item at `position` sees under these names, and a fingerprint of all of it.
     pub fn scope<'n>(&self, names: &'n [String], position: usize) -> (Scope<'n>, u64) {
         self.scope_at(names, position, 0)
@@ -171,7 +166,8 @@ impl<'a> Names<'a> {
                 Some((named.stamp, range, (*why).to_owned()))
             })
             .collect();
-        let fingerprint = hash((&message, related.iter().map(|(s, r, _)| (*s, r.clone())).collect::<Vec<_>>()));
+        let fingerprint =
+            hash((&message, related.iter().map(|(s, r, _)| (*s, r.clone())).collect::<Vec<_>>()));
         Resolved { lookup: Lookup::Refused { message, related }, fingerprint, item: None }
     }
 
@@ -179,7 +175,8 @@ impl<'a> Names<'a> {
         let bindings = self.bindings(name);
         let (first, binding) = match bindings {
             [] if !self.stars.is_empty() => {
-                let places: Vec<_> = self.stars.iter().map(|s| (*s, Some(&(0..0)), "perhaps from here")).collect();
+                let places: Vec<_> =
+                    self.stars.iter().map(|s| (*s, Some(&(0..0)), "perhaps from here")).collect();
                 let why = format!("`{name}` can only come from a star import, and other files are not read");
                 return self.refused(why, &places[..1], name);
             }
@@ -193,8 +190,11 @@ impl<'a> Names<'a> {
                     let why = format!("`{name}` {why}: give the value a name of its own");
                     return self.refused(why, &[(*item, Some(&other.range), "here")], name);
                 }
-                let why = format!("`{name}` is bound more than once: a static reader cannot tell which value counts");
-                let places = [(*first, Some(&a.range), "first here"), (*second, Some(&b.range), "and again here")];
+                let why = format!(
+                    "`{name}` is bound more than once: a static reader cannot tell which value counts"
+                );
+                let places =
+                    [(*first, Some(&a.range), "first here"), (*second, Some(&b.range), "and again here")];
                 return self.refused(why, &places, name);
             }
         };
@@ -211,7 +211,9 @@ impl<'a> Names<'a> {
                 let why = format!("`{name}` is imported, and other files are not read: write the value here");
                 self.refused(why, &here, name)
             }
-            How::Function => self.refused(format!("`{name}` is a function: its result is not static"), &here, name),
+            How::Function => {
+                self.refused(format!("`{name}` is a function: its result is not static"), &here, name)
+            }
             How::Other(why) => self.refused(format!("`{name}` {why}"), &here, name),
         }
     }

@@ -16,11 +16,13 @@ pub(crate) fn not_imported(text: &str, items: &[Item], imports: &mut Imports, fi
     imports.assume();
     let at = text[used.range()].find("@mvm.").map_or(used.start, |n| used.start + n + 1);
     let place = first_place(text, items);
-    findings.push(Finding::error("MVM010", at..at + 3, "`mvm` is not imported in this file: add `import mvm`").fix(
-        "Add `import mvm`",
-        Applicability::Safe,
-        vec![(place..place, "import mvm\n".to_owned())],
-    ));
+    findings.push(
+        Finding::error("MVM010", at..at + 3, "`mvm` is not imported in this file: add `import mvm`").fix(
+            "Add `import mvm`",
+            Applicability::Safe,
+            vec![(place..place, "import mvm\n".to_owned())],
+        ),
+    );
 }
 
 /// Where a first import goes: after a docstring and `from __future__`, before everything else.
@@ -53,7 +55,9 @@ pub(crate) fn rebound(
 ) {
     for (item, slot) in items.iter().zip(slots) {
         for binding in slot.facts.bindings(text, item) {
-            let Some((_, name, import)) = ours.iter().find(|(_, name, _)| *name == binding.name) else { continue };
+            let Some((_, name, import)) = ours.iter().find(|(_, name, _)| *name == binding.name) else {
+                continue;
+            };
             if matches!(&binding.how, How::Import(i) | How::ConditionalImport(i) if is_about_mvm(i)) {
                 continue;
             }
@@ -62,7 +66,8 @@ pub(crate) fn rebound(
                 "`{name}` is rebound here, so a static reader cannot tell what it means: use another name"
             );
             findings.push(
-                Finding::error("MVM010", at, message).related(import.clone(), format!("`{name}` is imported here")),
+                Finding::error("MVM010", at, message)
+                    .related(import.clone(), format!("`{name}` is imported here")),
             );
         }
     }
@@ -98,7 +103,9 @@ fn inner(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Findin
             && is_declaration(source.get(start + 1..line.code_end).unwrap_or(""), imports)
         {
             let message = match item.kind {
-                ItemKind::Class => "a method cannot be declared as a workload: declare a function at the top level",
+                ItemKind::Class => {
+                    "a method cannot be declared as a workload: declare a function at the top level"
+                }
                 ItemKind::Compound => {
                     "a declaration inside a compound statement depends on what runs: move it to the top level"
                 }
@@ -125,7 +132,8 @@ fn plain_use(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Fi
                 let end = length.map_or(bytes.len(), |n| i + n);
                 // Being called is what makes it a declaration; a mere mention is not.
                 if bytes.get(end) == Some(&b'(') && is_declaration(&source[i..end], imports) {
-                    let message = "`mvm.app` declares only as a decorator: a static reader cannot follow it otherwise";
+                    let message =
+                        "`mvm.app` declares only as a decorator: a static reader cannot follow it otherwise";
                     findings.push(Finding::error("MVM007", item.start + i..item.start + end, message));
                     return;
                 }

@@ -138,8 +138,12 @@ pub(crate) fn group(
         let Some(d) = part.declarations().next() else { continue };
         check_name(part, d, findings);
         let app = match apps.get(d.app.name.as_str()) {
-            Some((app, first)) if first.declarations().all(|f| f.kind == DeclarationKind::Func)
-                && d.kind == DeclarationKind::Func => *app,
+            Some((app, first))
+                if first.declarations().all(|f| f.kind == DeclarationKind::Func)
+                    && d.kind == DeclarationKind::Func =>
+            {
+                *app
+            }
             known => {
                 if let Some((_, first)) = known {
                     duplicate_name(part, d, first, &apps, findings);
@@ -283,7 +287,8 @@ fn duplicate_name(
     findings: &mut Vec<Finding>,
 ) {
     let range = part.place(&d.range_of("/name"));
-    let mut finding = Finding::error("MVM006", range, "another app has the same name: names are unique in a workload");
+    let mut finding =
+        Finding::error("MVM006", range, "another app has the same name: names are unique in a workload");
     if let Some(f) = first.declarations().next() {
         finding = finding.related(first.place(&f.range_of("/name")), "the other one is here");
     }

@@ -81,7 +81,9 @@ impl Evaluator<'_> {
             }
             Callee::Helper(helper) => {
                 let message = match helper.place {
-                    Place::Decorator => format!("`mvm.{}` is a decorator, it cannot be an argument", helper.name),
+                    Place::Decorator => {
+                        format!("`mvm.{}` is a decorator, it cannot be an argument", helper.name)
+                    }
                     _ => format!("`mvm.{}` is a statement of its own, it cannot be an argument", helper.name),
                 };
                 self.findings.push(Finding::error("MVM005", e.range.clone(), message));
@@ -262,12 +264,15 @@ impl Evaluator<'_> {
         if written != param.name {
             let message = format!("`{written}` is read as `{}`, the name of this argument", param.name);
             let title = format!("Rename to `{}`", param.name);
-            let finding = Finding::hint("MVM015", range.clone(), message)
-                .fix(title, Applicability::Safe, vec![(range.clone(), param.name.to_owned())]);
+            let finding = Finding::hint("MVM014", range.clone(), message).fix(
+                title,
+                Applicability::Safe,
+                vec![(range.clone(), param.name.to_owned())],
+            );
             self.findings.push(finding);
         } else if let Some(better) = param.legacy {
             let message = format!("`{written}` of `mvm.{}` is read as `{better}`: write that", helper.name);
-            let mut finding = Finding::hint("MVM015", range.start..value.range.end, message);
+            let mut finding = Finding::hint("MVM014", range.start..value.range.end, message);
             finding.range.end = finding.range.end.max(range.end);
             self.findings.push(finding);
         }
@@ -310,8 +315,7 @@ impl Evaluator<'_> {
         let names = join_or(absent.iter().map(|p| format!("`{}`", p.name))).replace(" or ", " and ");
         let plural = if absent.len() > 1 { "arguments" } else { "argument" };
         let message = format!("`mvm.{}` lacks the {plural} {names}", helper.name);
-        let text: Vec<_> =
-            absent.iter().map(|p| format!("{}={}", p.name, template(p))).collect();
+        let text: Vec<_> = absent.iter().map(|p| format!("{}={}", p.name, template(p))).collect();
         let edit = self.insertion(bound, &text.join(", "));
         let finding = Finding::error("MVM004", bound.callee.clone(), message).fix(
             format!("Insert {names}"),

@@ -46,21 +46,20 @@ impl Evaluator<'_> {
                 let whole = value.range.clone();
                 self.check_record(subject, fields, pairs, &whole);
             }
-            (Type::Any(types), _) => match types.iter().find(|t| fits(t, value)).or_else(|| closest(types, value)) {
-                Some(ty) => self.check_type(subject, ty, value),
-                None => self.mismatch(subject, ty, value),
-            },
+            (Type::Any(types), _) => {
+                match types.iter().find(|t| fits(t, value)).or_else(|| closest(types, value)) {
+                    Some(ty) => self.check_type(subject, ty, value),
+                    None => self.mismatch(subject, ty, value),
+                }
+            }
             _ => self.mismatch(subject, ty, value),
         }
     }
 
     fn mismatch(&mut self, subject: Subject<'_>, ty: &Type, value: &mut Value) {
         let Subject { helper, param } = subject;
-        let message = format!(
-            "`{param}` of `mvm.{helper}` must be {}, found {}",
-            ty.expected(),
-            describe(&value.kind)
-        );
+        let message =
+            format!("`{param}` of `mvm.{helper}` must be {}, found {}", ty.expected(), describe(&value.kind));
         let mut finding = Finding::error("MVM005", value.range.clone(), message);
         if let Some(origin) = &value.origin {
             finding = finding.related(origin.clone(), "the value is written here");
@@ -136,7 +135,11 @@ impl Evaluator<'_> {
                 Some(field) => {
                     seen.push(field.name);
                     if value.kind != ValueKind::None || field.is_required() {
-                        self.check_type(Subject { helper: subject.helper, param: field.name }, &field.ty, value);
+                        self.check_type(
+                            Subject { helper: subject.helper, param: field.name },
+                            &field.ty,
+                            value,
+                        );
                     }
                 }
                 None => {
@@ -147,7 +150,8 @@ impl Evaluator<'_> {
                         && key.origin.is_none()
                     {
                         let edit = (key.range.clone(), format!("\"{near}\""));
-                        finding = finding.fix(format!("Replace with \"{near}\""), Applicability::Safe, vec![edit]);
+                        finding =
+                            finding.fix(format!("Replace with \"{near}\""), Applicability::Safe, vec![edit]);
                     }
                     self.findings.push(finding);
                 }

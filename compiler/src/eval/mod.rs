@@ -21,6 +21,9 @@ use crate::value::{Value, ValueKind};
 /// Bytes and elements that the values of one item may hold together: no bomb made of names grows beyond it.
 const BUDGET: usize = 64 << 20;
 
+/// The longest string that repetition may make.
+const REPEATED: usize = 1 << 20;
+
 /// What a name means to an item.
 #[derive(Clone, Debug)]
 pub(crate) enum Lookup {
@@ -163,7 +166,9 @@ impl<'a> Evaluator<'a> {
             Some(Lookup::Unknown) | None => {
                 let message = match self.scope.imports.of_name(name) {
                     Some(helper) => format!("`{helper}` must be called here: `{name}(…)`"),
-                    None => format!("`{name}` is not bound in this file: write the value, or bind the name above"),
+                    None => {
+                        format!("`{name}` is not bound in this file: write the value, or bind the name above")
+                    }
                 };
                 self.refused(range, message)
             }
@@ -239,8 +244,8 @@ impl<'a> Evaluator<'a> {
                         ValueKind::Refused => pairs.push((value.clone(), value)),
                         other => {
                             let what = describe(&other);
-                            let refused =
-                                self.refused(&inner.range, format!("`**` unpacks a dictionary, this is {what}"));
+                            let refused = self
+                                .refused(&inner.range, format!("`**` unpacks a dictionary, this is {what}"));
                             pairs.push((refused.clone(), refused));
                         }
                     }
@@ -324,18 +329,32 @@ impl<'a> Evaluator<'a> {
                     Err(message) => return self.refused(range, message),
                 }
             }
-            (Str(_), Int(_)) | (Int(_), Str(_)) if operator == "*" => {
-                return self.refused(range, "a repeated string is not read: write it out");
+            (Str(text), Int(times)) | (Int(times), Str(text)) if operator == "*" => {
+                let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
+                match text.len().checked_mul(times) {
+                    Some(length) if length <= REPEATED => {
+                        if let Err(refused) = self.spend(length, range) {
+                            return refused;
+                        }
+                        Str(text.repeat(times))
+                    }
+                    _ => {
+                        return self
+                            .refused(range, "the repeated string is too long to be read: write it out");
+                    }
+                }
             }
             (Str(_), _) if operator == "%" => {
-                return self.refused(range, "`%` formatting is not read: use an f-string, or write the text out");
+                return self
+                    .refused(range, "`%` formatting is not read: use an f-string, or write the text out");
             }
             (Float(_), Float(_) | Int(_) | Bool(_)) | (Int(_) | Bool(_), Float(_)) => {
                 return self.refused(range, "arithmetic on floats is not read: write the result");
             }
             (a, b) => {
                 let (a, b) = (describe(&a), describe(&b));
-                return self.refused(range, format!("`{operator}` of {a} and {b} is not read in a declaration"));
+                return self
+                    .refused(range, format!("`{operator}` of {a} and {b} is not read in a declaration"));
             }
         };
         self.value(kind, range)
@@ -359,7 +378,8 @@ impl<'a> Evaluator<'a> {
                 return self.refused(&piece.range, "a template string is no string: use an f-string");
             }
             let result = if literal.bytes {
-                string::decode_bytes(literal.body, literal.raw).map(|b| bytes.get_or_insert_default().extend(b))
+                string::decode_bytes(literal.body, literal.raw)
+                    .map(|b| bytes.get_or_insert_default().extend(b))
             } else if literal.formatted {
                 let body = piece.range.start + literal.opening;
                 let end = body + literal.body.len();
@@ -468,7 +488,9 @@ fn weight(value: &Value) -> usize {
     64 + match &value.kind {
         ValueKind::Str(s) => s.len(),
         ValueKind::Bytes(b) => b.len(),
-        ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => items.iter().map(weight).sum(),
+        ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+            items.iter().map(weight).sum()
+        }
         ValueKind::Dict(pairs) => pairs.iter().map(|(k, v)| weight(k) + weight(v)).sum(),
         ValueKind::Call(call) => call.arguments.iter().map(|a| weight(&a.value)).sum(),
         _ => 0,

@@ -10,7 +10,8 @@ pub(crate) fn int(text: &str) -> Result<i128, (&'static str, bool)> {
         Some("0b") => (&lower[2..], 2),
         _ => (lower.as_str(), 10),
     };
-    let bad_underscore = digits.ends_with('_') || digits.contains("__") || radix == 10 && digits.starts_with('_');
+    let bad_underscore =
+        digits.ends_with('_') || digits.contains("__") || radix == 10 && digits.starts_with('_');
     let plain: String = digits.chars().filter(|c| *c != '_').collect();
     if bad_underscore || plain.is_empty() || !plain.chars().all(|c| c.is_digit(radix)) {
         return Err(("the number is not valid Python", true));

@@ -7,8 +7,24 @@ use crate::value::Value;
 
 /// Calls and look-ups that bring the state of the building host into the build.
 const HOST_STATE: &[&str] = &[
-    "os.environ", "os.getenv", "os.getcwd", "os.path", "os.uname", "os.cpu_count", "Path.home", "Path.cwd",
-    "pathlib.Path", "Path", "open", "expanduser", "getenv", "environ", "platform", "socket", "getpass", "sys",
+    "os.environ",
+    "os.getenv",
+    "os.getcwd",
+    "os.path",
+    "os.uname",
+    "os.cpu_count",
+    "Path.home",
+    "Path.cwd",
+    "pathlib.Path",
+    "Path",
+    "open",
+    "expanduser",
+    "getenv",
+    "environ",
+    "platform",
+    "socket",
+    "getpass",
+    "sys",
 ];
 
 impl Evaluator<'_> {
@@ -19,7 +35,9 @@ impl Evaluator<'_> {
                 return self.helper_without_call(name, &e.range);
             }
             ExprKind::Other(what) => {
-                format!("{what} is not static: its value is known only when the module runs; write the value out")
+                format!(
+                    "{what} is not static: its value is known only when the module runs; write the value out"
+                )
             }
             _ => self.dynamic(&e.range),
         };
@@ -49,13 +67,15 @@ impl Evaluator<'_> {
              `mvm.secret(…)` for a credential, or write the value out"
                 .to_owned()
         } else {
-            "a look-up is not static: its value is known only when the module runs; write the value out".to_owned()
+            "a look-up is not static: its value is known only when the module runs; write the value out"
+                .to_owned()
         }
     }
 }
 
 fn host_state(text: &str) -> bool {
     HOST_STATE.iter().any(|name| {
-        text.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        text.strip_prefix(name)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
     })
 }

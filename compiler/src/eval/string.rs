@@ -108,7 +108,8 @@ fn escape(body: &str, at: usize, out: &mut String) -> Result<usize, Refusal> {
         Some(b'U') => return number(body, at, at + 2, 8, 16, out),
         Some(b'N') => {
             let end = body[at..].find('}').map_or(at + 2, |n| at + n + 1);
-            let message = "a character by its Unicode name is not read: write the character or its `\\u` escape";
+            let message =
+                "a character by its Unicode name is not read: write the character or its `\\u` escape";
             return Err(refuse(message, at, end, false));
         }
         Some(_) => {
@@ -142,7 +143,8 @@ fn number(
     match char::from_u32(code) {
         Some(c) => out.push(c),
         None if (0xd800..0xe000).contains(&code) => {
-            let message = "half of a surrogate pair is no character, JSON cannot carry it: write the character";
+            let message =
+                "half of a surrogate pair is no character, JSON cannot carry it: write the character";
             return Err(refuse(message, at, end, false));
         }
         None => return Err(refuse("there is no such character", at, end, true)),

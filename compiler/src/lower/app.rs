@@ -1,8 +1,8 @@
 //! One declaration → one app.
 
 use workload_ir::{
-    App, Dependencies, Entrypoint, Format, HealthCheck, Hook, Hooks, Image, Network, NetworkMode, Resources, Source,
-    Volume,
+    App, Dependencies, Entrypoint, Format, HealthCheck, Hook, Hooks, Image, Network, NetworkMode, Resources,
+    Source, Volume,
 };
 
 use super::schema::Annotations;
@@ -98,7 +98,9 @@ impl Lowerer {
                 self.incomplete |= call.get("packages").is_none();
                 Image::NixPackages { packages }
             }
-            "python_image" => self.interpreter(call, "python", "3.12", |v| format!("python{}", v.replace('.', ""))),
+            "python_image" => {
+                self.interpreter(call, "python", "3.12", |v| format!("python{}", v.replace('.', "")))
+            }
             "node_image" => self.interpreter(call, "node", "22", |v| format!("nodejs_{v}")),
             _ => {
                 let reference = self.required("/image/reference".into(), call.get("reference"));
@@ -259,7 +261,8 @@ impl Lowerer {
         let Some(value) = present(value) else { return Vec::new() };
         let items = elements(value);
         let one = items.is_none_or(|items| {
-            !items.is_empty() && items.iter().all(|i| matches!(i.kind, ValueKind::Str(_) | ValueKind::Refused))
+            !items.is_empty()
+                && items.iter().all(|i| matches!(i.kind, ValueKind::Str(_) | ValueKind::Refused))
         });
         self.mark(at, value);
         if one {
@@ -293,9 +296,8 @@ impl Lowerer {
         let call = self.call("/health_check", value)?;
         let command = self.strs("/health_check/command", call.get("command"));
         self.incomplete |= command.is_none();
-        let mut seconds = |name: &str, default| {
-            self.int_or(below("/health_check", name), call.get(name), default)
-        };
+        let mut seconds =
+            |name: &str, default| self.int_or(below("/health_check", name), call.get(name), default);
         Some(HealthCheck {
             command: command.unwrap_or_default(),
             interval_secs: seconds("interval_secs", 30),
@@ -342,7 +344,8 @@ fn only_one_is_primary(entrypoints: &mut [Entrypoint], kind: DeclarationKind) {
 
 fn add_schemas(entrypoints: &mut [Entrypoint], input: &Input<'_>, own_module: &str) {
     for entrypoint in entrypoints {
-        if let Entrypoint::Function { module, function, args_schema, return_schema, language, .. } = entrypoint
+        if let Entrypoint::Function { module, function, args_schema, return_schema, language, .. } =
+            entrypoint
             && module == own_module
             && *function == input.function.name
             && language == "python"

@@ -6,7 +6,7 @@ mod module;
 mod parts;
 mod schema;
 
-pub(crate) use app::{Input, Lowered, app};
+pub(crate) use app::{Input, app};
 pub(crate) use module::import_path;
 pub(crate) use schema::Annotations;
 

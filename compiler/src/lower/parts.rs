@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use workload_ir::{
-    AuthType, Concurrency, Dns, Egress, EnvValue, HostPort, Mount, MountMode, MountSource, Port, Proto, SecretMount,
-    SecretRef, Volume,
+    AuthType, Concurrency, Dns, Egress, EnvValue, HostPort, Mount, MountMode, MountSource, Port, Proto,
+    SecretMount, SecretRef, Volume,
 };
 
 use super::{Lowerer, below, elements, present};

@@ -55,9 +55,9 @@ impl Converter<'_> {
             "integer" => ExprKind::Int,
             "float" => ExprKind::Float,
             "string" => ExprKind::Strings(vec![self.string(node, depth)]),
-            "concatenated_string" => ExprKind::Strings(
-                self.named(node).into_iter().map(|n| self.string(n, depth)).collect(),
-            ),
+            "concatenated_string" => {
+                ExprKind::Strings(self.named(node).into_iter().map(|n| self.string(n, depth)).collect())
+            }
             "parenthesized_expression" => {
                 return match self.named(node).first() {
                     // The range stays the inner one: it is what a fix replaces.
@@ -296,8 +296,12 @@ impl Converter<'_> {
                     out.iter_mut().for_each(|p| p.kind = ParameterKind::PositionalOnly);
                 }
                 "keyword_separator" => kind = ParameterKind::KeywordOnly,
-                "identifier" | "typed_parameter" | "default_parameter" | "typed_default_parameter"
-                | "list_splat_pattern" | "dictionary_splat_pattern" => {
+                "identifier"
+                | "typed_parameter"
+                | "default_parameter"
+                | "typed_default_parameter"
+                | "list_splat_pattern"
+                | "dictionary_splat_pattern" => {
                     let parameter = self.parameter(child, kind);
                     if parameter.kind == ParameterKind::Variadic {
                         kind = ParameterKind::KeywordOnly;
@@ -337,7 +341,6 @@ impl Converter<'_> {
 }
 
 fn static_operator(operator: &str) -> &'static str {
-    const OPERATORS: [&str; 13] =
-        ["+", "-", "*", "//", "/", "%", "**", "|", "&", "^", "<<", ">>", "@"];
+    const OPERATORS: [&str; 13] = ["+", "-", "*", "//", "/", "%", "**", "|", "&", "^", "<<", ">>", "@"];
     OPERATORS.iter().find(|o| **o == operator).copied().unwrap_or("?")
 }

@@ -13,7 +13,7 @@ use tree_sitter::{Node, Parser, Tree};
 use crate::finding::TextRange;
 use ast::{Decorator, Expr, ExprKind, Head, SyntaxError};
 use convert::Converter;
-pub(crate) use scan::{HeadLines, head_lines};
+use scan::head_lines;
 
 /// CPython's bound for nested brackets.
 const BRACKETS: usize = 200;
@@ -86,8 +86,10 @@ fn convert_head(source: &str, root: Node<'_>) -> Option<Head> {
         match child.kind() {
             "decorator" => {
                 let expr = child.named_child(0)?;
-                head.decorators
-                    .push(Decorator { range: child.start_byte()..expr.end_byte(), expr: converter.expr(expr) });
+                head.decorators.push(Decorator {
+                    range: child.start_byte()..expr.end_byte(),
+                    expr: converter.expr(expr),
+                });
             }
             "function_definition" | "class_definition" => head.definition = Some(converter.definition(child)),
             _ => {}
@@ -122,23 +124,8 @@ fn parse_clean(text: &str, range: &TextRange) -> Option<Expr> {
         return None;
     }
     let statement = root.named_child(0)?;
-    let inner = if statement.kind() == "expression_statement" { statement.named_child(0)? } else { return None };
+    let inner =
+        if statement.kind() == "expression_statement" { statement.named_child(0)? } else { return None };
     let shift = isize::try_from(range.start).ok()? - 1;
     Some(Converter { text: &source, shift }.expr(inner))
-}
-
-/// A module-level assignment.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Assignment {
-    /// The value.
-    pub value: Expr,
-    /// What is wrong with it.
-    pub errors: Vec<SyntaxError>,
-}
-
-/// The value of the assignment that begins at `value_start` of an item.
-pub(crate) fn parse_assignment(text: &str, value_start: usize) -> Assignment {
-    let mut errors = Vec::new();
-    let value = parse_expr(text, value_start..text.len(), &mut errors);
-    Assignment { value, errors }
 }
