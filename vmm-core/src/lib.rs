@@ -1,20 +1,25 @@
 //! From Workload IR to a running microVM and the result of a call: plan, build, boot, call, policy, registry.
 //! Building executes no project code on the host; a guest has no network device; secrets stay out of images.
 
+pub mod agent;
 pub mod build;
 mod context;
 pub mod deps;
 pub mod digest;
 pub mod doctor;
+pub mod egress;
 mod error;
 mod fsio;
 mod home;
+pub mod hypervisor;
 pub mod image;
+pub mod initramfs;
 pub mod kernel;
 pub mod layer;
 pub mod lock;
 pub mod machine;
 pub mod plan;
+pub mod programs;
 pub mod sdk;
 pub mod secrets;
 pub mod source;

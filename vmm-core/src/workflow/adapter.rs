@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::OutputSink;
-use crate::build::{BuildRecord, BuildRequest, artifacts};
-use crate::layer::Removed;
-use crate::machine::{CallOutcome, CallRequest, MachineInfo, UpRequest};
+use crate::build::{BuildRecord, BuildRequest};
+use crate::machine::{self, CallOutcome, CallRequest, Machine, MachineInfo, UpRequest};
 use crate::{Context, Error, ErrorKind, Home, Result};
 
 /// The room's own function blocks; it watches the context, and is waited for even when that is cancelled.
@@ -14,47 +13,58 @@ pub(super) async fn build(home: &Home, request: BuildRequest, ctx: &Context) -> 
     tokio::task::spawn_blocking(move || crate::build::build(&home, request, &ctx)).await.map_err(crashed)?
 }
 
-pub(super) async fn gc(home: &Home, dry_run: bool, ctx: &Context) -> Result<Removed> {
-    let (home, ctx) = (home.clone(), ctx.clone());
-    let work = move || artifacts::gc(&home, || Ok(Vec::new()), dry_run, &ctx);
-    tokio::task::spawn_blocking(work).await.map_err(crashed)?
-}
-
 fn crashed(error: tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, format!("a part of mvm crashed: {error}"))
+    Error::new(ErrorKind::Internal, format!("the build crashed: {error}"))
         .help("this is a defect of mvm; please report it with the declaration")
 }
 
-pub(super) async fn up(_home: &Home, _request: UpRequest, _ctx: &Context) -> Result<MachineInfo> {
-    Err(pending("up"))
+/// How long a guest may take to stop by itself before its processes are killed.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) async fn up(home: &Home, request: UpRequest, ctx: &Context) -> Result<MachineInfo> {
+    let app = request.build.workload.apps.iter().find(|app| app.name == request.app);
+    let secrets =
+        app.map(|app| crate::secrets::Store::open(home)?.resolve(app)).transpose()?.unwrap_or_default();
+    machine::up(home, request, secrets, ctx).await?.info()
 }
 
 pub(super) async fn call(
-    _home: &Home,
-    _name: &str,
-    _call: &CallRequest,
-    _output: Option<OutputSink>,
-    _ctx: &Context,
+    home: &Home,
+    name: &str,
+    call: &CallRequest,
+    output: Option<OutputSink>,
+    ctx: &Context,
 ) -> Result<CallOutcome> {
-    Err(pending("call"))
+    let on_output = move |piece| {
+        if let Some(sink) = &output {
+            sink(piece);
+        }
+    };
+    Machine::connect(home, name)?.call(call.clone(), on_output, ctx).await
 }
 
-pub(super) async fn list(_home: &Home) -> Result<Vec<MachineInfo>> {
-    Ok(Vec::new())
+pub(super) async fn list(home: &Home) -> Result<Vec<MachineInfo>> {
+    machine::list(home)
 }
 
-pub(super) async fn logs(_: &Home, _: &str, _follow: bool, _: OutputSink, _: &Context) -> Result<()> {
-    Err(pending("logs"))
+pub(super) async fn logs(
+    home: &Home,
+    name: &str,
+    follow: bool,
+    output: OutputSink,
+    ctx: &Context,
+) -> Result<()> {
+    machine::logs_of(home, name, follow, move |piece| output(piece), ctx).await
 }
 
-pub(super) async fn down(_home: &Home, _name: &str, _ctx: &Context) -> Result<()> {
-    Err(pending("down"))
+pub(super) async fn down(home: &Home, name: &str, ctx: &Context) -> Result<()> {
+    machine::down(home, name, GRACE, ctx).await
 }
 
-pub(super) async fn down_if_up(_home: &Home, _name: &str, _limit: Duration) -> Result<()> {
-    Ok(())
-}
-
-fn pending(what: &str) -> Error {
-    Error::new(ErrorKind::Internal, format!("`{what}` is not connected yet"))
+/// Stops a machine if there is one. The limit is the whole time it may take.
+pub(super) async fn down_if_up(home: &Home, name: &str, limit: Duration) -> Result<()> {
+    if !machine::list(home)?.iter().any(|info| info.name == name) {
+        return Ok(());
+    }
+    machine::down(home, name, limit.min(GRACE), &Context::silent()).await
 }

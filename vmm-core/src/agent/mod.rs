@@ -1,0 +1,229 @@
+//! The host's side of the channel to the agent: handshake, activation, and the streams of a running machine.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use agent_protocol::{
+    Activation, CallEvent, CallOutcome, CallSpec, CodecError, Connected, GuestMessage, Hello, HostMessage,
+    MAX_CALL, MAX_CONTROL, Mux, Open, Output, PROTOCOL_VERSIONS, Side, Stream, agree, read_message,
+    write_message,
+};
+
+use crate::{Error, ErrorKind, Result};
+
+/// Time beyond a call's own limit in which the guest must have said how it ended.
+const CALL_SLACK: Duration = Duration::from_secs(20);
+
+/// The channel.
+#[derive(Clone)]
+pub struct Agent {
+    mux: Mux,
+    control: Arc<Stream>,
+    writing: Arc<Mutex<()>>,
+}
+
+impl Agent {
+    /// Starts the host's side. The guest need not be there yet: what is said waits for it.
+    pub fn start(channel: UnixStream) -> io::Result<Agent> {
+        let mux = Mux::start(channel.try_clone()?, channel, Side::Host)?;
+        let control = Arc::new(mux.open()?);
+        Ok(Agent { mux, control, writing: Arc::default() })
+    }
+
+    /// The next thing the agent says.
+    pub fn hear(&self) -> Result<GuestMessage, CodecError> {
+        read_message(&*self.control, MAX_CONTROL)
+    }
+
+    /// Answers the agent's greeting and tells it what it is for. An agent that speaks no version of ours is refused
+    /// here, before it is sent anything it cannot read.
+    pub fn activate(&self, hello: &Hello, activation: Activation) -> Result<()> {
+        let Some(protocol) = agree(hello.protocol) else {
+            let (ours, theirs) = (PROTOCOL_VERSIONS, hello.protocol);
+            let message = format!(
+                "greeting the guest's agent: it speaks protocol {}–{}, this program {}–{}",
+                theirs.0, theirs.1, ours.0, ours.1
+            );
+            return Err(Error::new(ErrorKind::Boot, message)
+                .help("install the agent of the same release as this program"));
+        };
+        self.say(&HostMessage::Welcome { protocol })?;
+        self.say(&HostMessage::Activate(Box::new(activation)))
+    }
+
+    /// Asks the machine to stop by itself.
+    pub fn shut_down(&self, grace: Duration) -> Result<()> {
+        self.say(&HostMessage::Shutdown { grace_ms: grace.as_millis() as u64 })
+    }
+
+    fn say(&self, message: &HostMessage) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        write_message(&*self.control, message, MAX_CONTROL)
+            .map_err(|e| lost("talking to the guest's agent", &e))
+    }
+
+    /// Waits for a stream that the agent opens; `None` when the channel has ended.
+    pub fn accept(&self) -> Option<(Open, Stream)> {
+        loop {
+            let stream = self.mux.accept()?;
+            let deadline = Instant::now() + Duration::from_secs(10);
+            // The agent sends what a stream is for together with its opening.
+            match read_message(Until { stream: &stream, deadline }, MAX_CONTROL) {
+                Ok(open) => return Some((open, stream)),
+                Err(_) => drop(stream),
+            }
+        }
+    }
+
+    /// Opens a stream.
+    pub fn open(&self, what: &Open) -> Result<Stream> {
+        let stream =
+            self.mux.open().map_err(|e| lost("opening a stream to the guest", &CodecError::Io(e)))?;
+        write_message(&stream, what, MAX_CALL).map_err(|e| match e {
+            CodecError::TooLong { length, limit } => Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "calling the function: the arguments are {length} bytes of JSON, the limit is {limit}"
+                ),
+            ),
+            other => lost("talking to the guest", &other),
+        })?;
+        Ok(stream)
+    }
+
+    /// Connects to a port of the guest.
+    pub fn dial(&self, address: &str, port: u16) -> Result<Stream> {
+        let stream = self.open(&Open::Dial { address: address.into(), port })?;
+        let answer: Connected =
+            read_message(&stream, MAX_CONTROL).map_err(|e| lost("connecting to a port of the guest", &e))?;
+        match answer.error {
+            None => Ok(stream),
+            Some(why) => Err(Error::new(
+                ErrorKind::Guest,
+                format!("connecting to {address}:{port} in the guest: {why}"),
+            )),
+        }
+    }
+
+    /// Starts a call; its events are read from the stream with [`next_event`].
+    pub fn call(&self, spec: CallSpec) -> Result<Call> {
+        let limit = spec.timeout_ms.map(Duration::from_millis);
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit)?.checked_add(CALL_SLACK));
+        Ok(Call { stream: Arc::new(self.open(&Open::Call(spec))?), deadline })
+    }
+
+    /// Ends the channel.
+    pub fn close(&self) {
+        self.mux.close();
+    }
+}
+
+/// A call that runs.
+#[derive(Clone)]
+pub struct Call {
+    stream: Arc<Stream>,
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    /// Gives the call up: the guest kills the worker that runs it.
+    pub fn abandon(&self) {
+        self.stream.reset();
+    }
+
+    /// Reads events until the end.
+    pub fn wait(&self, mut on_output: impl FnMut(Output)) -> Result<CallOutcome> {
+        loop {
+            let event = match self.deadline {
+                None => read_message(&*self.stream, MAX_CALL + 8192),
+                Some(deadline) => read_message(Until { stream: &self.stream, deadline }, MAX_CALL + 8192),
+            };
+            match event {
+                Ok(CallEvent::Output(output)) => on_output(output),
+                Ok(CallEvent::Done { outcome }) => return Ok(outcome),
+                Err(CodecError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(Error::new(
+                        ErrorKind::Guest,
+                        "waiting for the call: the guest does not answer any more",
+                    )
+                    .help("stop the machine with `mvmctl down` and start it again"));
+                }
+                Err(error) => return Err(lost("waiting for the call", &error)),
+            }
+        }
+    }
+}
+
+struct Until<'a> {
+    stream: &'a Stream,
+    deadline: Instant,
+}
+
+impl io::Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read_until(buffer, Some(self.deadline))
+    }
+}
+
+fn lost(doing: &str, error: &CodecError) -> Error {
+    Error::new(ErrorKind::Transport, format!("{doing}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An agent that says what it is told and a host that listens.
+    fn pair() -> (Agent, Mux) {
+        let (a, b) = UnixStream::pair().unwrap();
+        (Agent::start(a).unwrap(), Mux::start(b.try_clone().unwrap(), b, Side::Guest).unwrap())
+    }
+
+    fn hello(protocol: (u32, u32)) -> Hello {
+        Hello { protocol, agent: "0".into(), started_us: 1, uptime_us: 2 }
+    }
+
+    #[test]
+    fn an_agent_of_another_time_is_refused_before_it_is_sent_anything() {
+        let (agent, guest) = pair();
+        let control = guest.accept().unwrap();
+        let error = agent.activate(&hello((90, 99)), Activation::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Boot);
+        assert!(error.to_string().contains("90–99"), "{error}");
+        let quiet = control.read_until(&mut [0; 1], Some(Instant::now() + Duration::from_millis(20)));
+        assert_eq!(quiet.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_greeted_agent_is_welcomed_and_activated() {
+        let (agent, guest) = pair();
+        let control = guest.accept().unwrap();
+        agent
+            .activate(&hello(PROTOCOL_VERSIONS), Activation { hostname: "h".into(), ..Activation::default() })
+            .unwrap();
+        let next = || read_message::<HostMessage>(&control, MAX_CONTROL).unwrap();
+        assert!(matches!(next(), HostMessage::Welcome { protocol: 1 }));
+        assert!(matches!(next(), HostMessage::Activate(a) if a.hostname == "h"));
+    }
+
+    #[test]
+    fn a_channel_that_ends_in_the_middle_of_a_call_is_a_transport_error() {
+        let (agent, guest) = pair();
+        let _control = guest.accept().unwrap();
+        let spec =
+            CallSpec { function: None, args: vec![], kwargs: Default::default(), timeout_ms: Some(1000) };
+        let call = agent.call(spec).unwrap();
+        guest.close();
+        assert_eq!(call.wait(|_| {}).unwrap_err().kind(), ErrorKind::Transport);
+    }
+
+    #[test]
+    fn arguments_over_the_limit_are_the_callers_mistake() {
+        let (agent, _guest) = pair();
+        let args = vec![serde_json::Value::String("x".repeat(MAX_CALL))];
+        let spec = CallSpec { function: None, args, kwargs: Default::default(), timeout_ms: None };
+        assert_eq!(agent.call(spec).err().map(|e| e.kind()), Some(ErrorKind::Usage));
+    }
+}

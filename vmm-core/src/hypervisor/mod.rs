@@ -1,0 +1,90 @@
+//! What can run a guest: a trait with one implementation per VMM, the choice between them, and the reasons for it
+//! as data for `mvmctl doctor`.
+
+mod kvm;
+mod probe;
+mod qemu;
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+pub use probe::{KvmReport, Probe, QemuReport, probe};
+pub(crate) use probe::{TscMeter, probe_quickly};
+
+use crate::machine::HypervisorChoice;
+use crate::{Error, ErrorKind, Result};
+
+/// A machine to start. All files are open already: the VMM process needs no access to the file system for them.
+#[derive(Debug)]
+pub struct VmSpec {
+    /// Uncompressed ELF kernel with a PVH note.
+    pub kernel: PathBuf,
+    /// The initramfs.
+    pub initramfs: File,
+    /// Read-only layers, lowest first.
+    pub layers: Vec<File>,
+    /// The writable disk.
+    pub scratch: File,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Memory, MiB.
+    pub memory_mb: u32,
+    /// Frequency of the host's time stamp counter.
+    pub tsc_khz: u64,
+    /// The agent's channel.
+    pub channel: UnixStream,
+    /// The serial console.
+    pub console: UnixStream,
+}
+
+impl VmSpec {
+    /// Descriptors that the VMM process inherits.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let files = self.layers.iter().chain([&self.initramfs, &self.scratch]).map(AsRawFd::as_raw_fd);
+        files.chain([self.channel.as_raw_fd(), self.console.as_raw_fd()]).collect()
+    }
+}
+
+/// A VMM.
+pub trait Hypervisor: Send + Sync {
+    /// `kvm`, `qemu-kvm`, `qemu-tcg`.
+    fn name(&self) -> &'static str;
+    /// The process that runs the machine. It inherits [`VmSpec::descriptors`] under their numbers and ends when the
+    /// guest does.
+    fn command(&self, spec: &VmSpec) -> Result<Command>;
+}
+
+/// The hypervisor for a choice.
+pub fn select(choice: HypervisorChoice, probe: &Probe) -> Result<Box<dyn Hypervisor>> {
+    match choice {
+        HypervisorChoice::Kvm => kvm::refuse(probe),
+        HypervisorChoice::Auto | HypervisorChoice::Qemu => match &probe.qemu.program {
+            Some(program) => {
+                Ok(Box::new(qemu::Qemu { program: program.clone(), accelerated: probe.kvm.is_hardware() }))
+            }
+            None => Err(Error::new(
+                ErrorKind::Environment,
+                "choosing a hypervisor: qemu-system-x86_64 is not installed",
+            )
+            .help(
+                "install it (Debian and Ubuntu: the package qemu-system-x86), or set MVM_QEMU to its path",
+            )),
+        },
+    }
+}
+
+/// What every guest's kernel is told, whatever runs it: wait for nothing that is not there, end at a panic, and
+/// show errors on the console.
+fn command_line(spec: &VmSpec) -> String {
+    // Without the frequency, calibrating the counter hangs an emulated guest on a busy host.
+    format!("{COMMAND_LINE} tsc_early_khz={}", spec.tsc_khz)
+}
+
+/// See [`command_line`]. `panic=-1 reboot=t`: a panic ends the machine at once. `mitigations=off`: the boundary is
+/// the machine; the guest runs one tenant. `random.trust_cpu=on`: there is no other entropy at boot.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=t nokaslr mitigations=off \
+    random.trust_cpu=on audit=0 8250.nr_uarts=1 i8042.noaux i8042.nomux i8042.dumbkbd i8042.nokbd \
+    cryptomgr.notests no_timer_check rcupdate.rcu_expedited=1 pci=off";

@@ -1,0 +1,116 @@
+//! QEMU's `microvm` machine: KVM where it is hardware's, TCG elsewhere. No network card, no disk but ours, no
+//! monitor; the process may not start others.
+
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::process::Command;
+
+use agent_protocol::{PORT_NAME, SCRATCH_SERIAL, layer_serial};
+
+use super::{Hypervisor, VmSpec, command_line};
+use crate::Result;
+
+/// QEMU.
+#[derive(Debug)]
+pub struct Qemu {
+    /// The program.
+    pub program: PathBuf,
+    /// Whether KVM runs the guest.
+    pub accelerated: bool,
+}
+
+impl Hypervisor for Qemu {
+    fn name(&self) -> &'static str {
+        if self.accelerated { "qemu-kvm" } else { "qemu-tcg" }
+    }
+
+    fn command(&self, spec: &VmSpec) -> Result<Command> {
+        let mut command = Command::new(&self.program);
+        // QEMU looks for its firmware by itself; everything else it is told.
+        command.env_clear();
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
+        // ACPI is how a stock kernel finds virtio-mmio devices.
+        command.args(["-M", "microvm,acpi=on,pit=off,pic=off,rtc=off"]);
+        let (accelerator, cpu) =
+            if self.accelerated { ("kvm", "host") } else { ("tcg,thread=multi", TCG_CPU) };
+        command.args(["-accel", accelerator, "-cpu", cpu]);
+        command.args(["-smp", &spec.cpus.to_string(), "-m", &format!("{}M", spec.memory_mb)]);
+        command.arg("-kernel").arg(&spec.kernel);
+        command.args(["-initrd", &format!("/proc/self/fd/{}", spec.initramfs.as_raw_fd())]);
+        command.args(["-append", &command_line(spec)]);
+        command.args(["-chardev", &format!("socket,id=console,fd={}", spec.console.as_raw_fd())]);
+        command.args(["-serial", "chardev:console"]);
+        command.args(["-device", "virtio-serial-device,max_ports=2"]);
+        command.args(["-chardev", &format!("socket,id=channel,fd={}", spec.channel.as_raw_fd())]);
+        command.args(["-device", &format!("virtserialport,chardev=channel,name={PORT_NAME}")]);
+        for (index, layer) in spec.layers.iter().enumerate() {
+            disk(&mut command, layer.as_raw_fd(), &layer_serial(index), true);
+        }
+        disk(&mut command, spec.scratch.as_raw_fd(), SCRATCH_SERIAL, false);
+        Ok(command)
+    }
+}
+
+/// `max` has RDRAND, without which a guest has no entropy; five-level paging only costs an emulated guest time.
+const TCG_CPU: &str = "max,-la57";
+
+fn disk(command: &mut Command, fd: i32, serial: &str, read_only: bool) {
+    // Nothing of a machine outlives it: its writes need not reach the host's disk.
+    let access = if read_only { "readonly=on" } else { "cache=unsafe" };
+    let drive = format!("if=none,id=d{fd},format=raw,file=/proc/self/fd/{fd},file.locking=off,{access}");
+    command.args(["-drive", &drive, "-device", &format!("virtio-blk-device,drive=d{fd},serial={serial}")]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::unix::net::UnixStream;
+
+    fn spec() -> VmSpec {
+        let file = || File::open("/dev/null").unwrap();
+        let (channel, console) = UnixStream::pair().unwrap();
+        VmSpec {
+            kernel: "/k/vmlinux".into(),
+            initramfs: file(),
+            layers: vec![file(), file()],
+            scratch: file(),
+            cpus: 2,
+            memory_mb: 300,
+            tsc_khz: 2_500_000,
+            channel,
+            console,
+        }
+    }
+
+    fn arguments(command: &Command) -> Vec<String> {
+        command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_guest_has_no_network_device_and_qemu_no_monitor() {
+        let command = Qemu { program: "qemu".into(), accelerated: false }.command(&spec()).unwrap();
+        let arguments = arguments(&command);
+        let line = arguments.join(" ");
+        for absent in ["net", "nic", "monitor", "qmp", "vnc", "usb", "vhost"] {
+            assert!(!line.contains(absent), "{absent} in {line}");
+        }
+        for present in ["-nodefaults", "-no-user-config", "-sandbox", "tsc_early_khz=2500000", "-smp 2"] {
+            assert!(line.contains(present), "{present} not in {line}");
+        }
+    }
+
+    #[test]
+    fn layers_are_read_only_and_known_by_their_order() {
+        let spec = spec();
+        let command = Qemu { program: "qemu".into(), accelerated: true }.command(&spec).unwrap();
+        let line = arguments(&command).join(" ");
+        assert_eq!(line.matches("readonly=on").count(), spec.layers.len());
+        for index in 0..spec.layers.len() {
+            assert!(line.contains(&format!("serial={}", layer_serial(index))), "{line}");
+        }
+        assert!(line.contains("-accel kvm"), "{line}");
+        assert_eq!(spec.descriptors().len(), 6);
+    }
+}
