@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tower_lsp::ls_types::*;
 
 use crate::config::{Configs, Configured};
 use crate::edge::Reply;
-use crate::files::{self, DiskFacts, Overlay};
+use crate::files::{self, DiskFacts};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::text::Text;
@@ -30,6 +30,8 @@ type Waiter = Box<dyn FnOnce(&mut Session, Result<Arc<Snapshot>>) + Send>;
 /// An open document.
 pub struct Doc {
     path: Option<PathBuf>,
+    /// Other languages are kept in step, since facts may ask for their text, but have no findings.
+    is_python: bool,
     version: i32,
     pub(crate) text: Text,
     revision: u64,
@@ -44,7 +46,7 @@ pub struct Doc {
 #[derive(Default)]
 pub struct Documents {
     open: HashMap<Uri, Doc>,
-    overlay: Overlay,
+    facts: DiskFacts,
     configs: Configs,
     next_revision: u64,
     dirty: Vec<Uri>,
@@ -53,6 +55,7 @@ pub struct Documents {
 /// Everything that one analysis needs, independent of the session.
 struct Work {
     uri: Uri,
+    is_python: bool,
     version: Option<i32>,
     revision: u64,
     text: Text,
@@ -67,7 +70,11 @@ impl Work {
         if let (Some(path), Some(_)) = (&self.file.path, self.version) {
             self.facts.overlay.insert(path.clone(), source.clone());
         }
-        let analysis = mvm_compiler::analyze(&source, &self.file, &self.config, &self.facts);
+        let analysis = if self.is_python {
+            mvm_compiler::analyze(&source, &self.file, &self.config, &self.facts)
+        } else {
+            Analysis::default()
+        };
         Snapshot {
             uri: self.uri,
             path: self.file.path,
@@ -114,12 +121,13 @@ impl Documents {
         let Configured { config, root, .. } = self.configs.of(doc.path.as_deref(), &settings.check);
         Some(Work {
             uri: uri.clone(),
+            is_python: doc.is_python,
             version: Some(doc.version),
             revision: doc.revision,
             text: doc.text.clone(),
             file: FileContext { path: doc.path.clone(), root },
             config,
-            facts: DiskFacts { overlay: self.overlay.clone() },
+            facts: self.facts.at(self.next_revision),
         })
     }
 }
@@ -127,12 +135,13 @@ impl Documents {
 impl Session {
     /// `textDocument/didOpen`
     pub fn did_open(&mut self, params: DidOpenTextDocumentParams) {
-        let TextDocumentItem { uri, version, text, .. } = params.text_document;
+        let TextDocumentItem { uri, version, text, language_id } = params.text_document;
         let path = files::path_of(&uri);
         if let Some(path) = &path {
-            self.docs.overlay.insert(path.clone(), text.as_str().into());
+            self.docs.facts.overlay.insert(path.clone(), text.as_str().into());
         }
         let doc = Doc {
+            is_python: language_id == "python" || path.as_deref().is_some_and(is_python),
             path,
             version,
             text: Text::new(&text, self.encoding),
@@ -179,7 +188,7 @@ impl Session {
         self.previews.remove(&uri);
         if let Some(doc) = self.docs.open.remove(&uri) {
             if let Some(path) = &doc.path {
-                self.docs.overlay.remove(path);
+                self.docs.facts.overlay.remove(path);
             }
             for waiter in doc.waiters {
                 waiter(self, Err(Error::content_modified()));
@@ -267,12 +276,13 @@ impl Session {
         let Configured { config, root, .. } = self.docs.configs.of(Some(&path), &self.settings.check);
         let work = Work {
             uri: uri.clone(),
+            is_python: true,
             version: None,
             revision: 0,
             text: Text::new(&source, self.encoding),
             file: FileContext { path: Some(path), root },
             config,
-            facts: DiskFacts { overlay: self.docs.overlay.clone() },
+            facts: self.docs.facts.at(self.docs.next_revision),
         };
         Ok(Arc::new(work.run()))
     }
@@ -335,7 +345,7 @@ impl Session {
         let Some(doc) = self.docs.open.get_mut(uri) else {
             // Closed meanwhile: its unsaved text must not outlive it.
             if let Some(path) = files::path_of(uri) {
-                self.docs.overlay.remove(&path);
+                self.docs.facts.overlay.remove(&path);
             }
             return;
         };
@@ -382,4 +392,8 @@ impl Session {
     pub fn drop_cancelled(&mut self) {
         self.jobs.cancel_abandoned();
     }
+}
+
+fn is_python(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "py" || e == "pyi" || e == "pyw")
 }
