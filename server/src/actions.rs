@@ -84,7 +84,7 @@ impl Session {
         if ["MVM001", "MVM013"].contains(&finding.rule) {
             return;
         }
-        let Some(edit) = ignore_edit(&snapshot.source, finding) else { return };
+        let Some(edit) = ignore_edit(snapshot.source(), finding) else { return };
         let solved = self.matching(snapshot, finding, shown);
         let title = format!("Ignore {} here", finding.rule);
         if !actions.iter().any(|a| a.title == title) {

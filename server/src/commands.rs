@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mvm_compiler::{AppDeclaration, LoweredWorkload};
 use serde_json::{Map, Value, json};
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::ls_types::*;
@@ -11,7 +12,7 @@ use vmm_core::workflow::BuildOptions;
 use crate::edge::Reply;
 use crate::files;
 use crate::jobs::NewJob;
-use crate::outline::{self, Declared};
+use crate::outline;
 use crate::runner::{JobKind, JobRequest};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
@@ -105,9 +106,9 @@ impl Session {
         kind: JobKind,
         snapshot: &Snapshot,
         target: &Target,
-    ) -> Result<(JobRequest, Declared)> {
+    ) -> Result<(JobRequest, AppDeclaration)> {
         let declared = find(snapshot, target.name.as_deref())?;
-        let lowered = &snapshot.analysis.workloads[declared.index];
+        let lowered = lowered(snapshot, &declared)?;
         if !lowered.complete {
             let first =
                 snapshot.analysis.findings.iter().find(|f| f.severity == mvm_compiler::Severity::Error);
@@ -144,7 +145,7 @@ impl Session {
     fn call_arguments(
         &mut self,
         snapshot: &Snapshot,
-        declared: &Declared,
+        declared: &AppDeclaration,
         target: &Target,
     ) -> Result<(Vec<Value>, Map<String, Value>)> {
         let given = target.arguments.clone();
@@ -160,14 +161,14 @@ impl Session {
             Some(given) => given,
             None if target.function.is_some() => json!({}),
             None => {
-                let head = &snapshot.source[declared.function.clone()];
-                let neutral = outline::neutral_arguments(head).map_err(|name| {
-                    let message = format!(
-                        "`{}` needs an argument `{name}`: give the arguments to `mvm.run` as JSON",
-                        declared.name
-                    );
-                    refusal(message)
-                })?;
+                let neutral =
+                    outline::neutral_arguments(&declared.parameters, snapshot.source()).map_err(|name| {
+                        let message = format!(
+                            "`{}` needs an argument `{name}`: give the arguments to `mvm.run` as JSON",
+                            declared.name
+                        );
+                        refusal(message)
+                    })?;
                 Value::Object(neutral)
             }
         };
@@ -198,7 +199,7 @@ impl Session {
         };
         self.with_snapshot(&uri, reply, move |session, snapshot| {
             let lowered = match find(&snapshot, target.name.as_deref()) {
-                Ok(declared) => &snapshot.analysis.workloads[declared.index],
+                Ok(declared) => lowered(&snapshot, &declared)?,
                 Err(error) => snapshot.analysis.workloads.first().ok_or(error)?,
             };
             let text = serde_json::to_string_pretty(&lowered.workload)
@@ -230,8 +231,13 @@ impl Session {
     }
 }
 
-fn find(snapshot: &Snapshot, name: Option<&str>) -> Result<Declared> {
-    let all = outline::declarations(snapshot);
+fn lowered<'a>(snapshot: &'a Snapshot, declared: &AppDeclaration) -> Result<&'a LoweredWorkload> {
+    let message = || Error { message: "the declaration has no workload".into(), ..Error::internal_error() };
+    snapshot.analysis.workloads.get(declared.workload).ok_or_else(message)
+}
+
+fn find(snapshot: &Snapshot, name: Option<&str>) -> Result<AppDeclaration> {
+    let all = &snapshot.analysis.declarations;
     let names = || all.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ");
     match name {
         Some(name) => all.iter().find(|d| d.name == name).cloned().ok_or_else(|| {

@@ -27,6 +27,8 @@ pub struct Configured {
     pub root: Option<PathBuf>,
     /// What is wrong with the project file.
     pub problem: Option<Arc<str>>,
+    /// The file is left out altogether.
+    pub excluded: bool,
 }
 
 impl Configs {

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,35 +11,16 @@ use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::ls_types::*;
 
 use crate::config::{Configs, Configured};
+use crate::document::{Doc, Engine, Waiter, Work};
 use crate::edge::Reply;
 use crate::files::{self, DiskFacts};
 use crate::session::Session;
+use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::text::Text;
 
-/// Analysis that took longer the last time is not done in the loop.
-const QUICK: Duration = Duration::from_millis(8);
-/// Text beyond this size is not analysed in the loop the first time.
-const SMALL: usize = 192 << 10;
 /// Stack of a worker; deeply nested input needs some.
 const STACK: usize = 16 << 20;
-
-type Waiter = Box<dyn FnOnce(&mut Session, Result<Arc<Snapshot>>) + Send>;
-
-/// An open document.
-pub struct Doc {
-    path: Option<PathBuf>,
-    /// Other languages are kept in step, since facts may ask for their text, but have no findings.
-    is_python: bool,
-    version: i32,
-    pub(crate) text: Text,
-    revision: u64,
-    snapshot: Option<Arc<Snapshot>>,
-    last_took: Option<Duration>,
-    working: bool,
-    waiters: Vec<Waiter>,
-    published: Option<u64>,
-}
 
 /// The open documents and what their analysis shares.
 #[derive(Default)]
@@ -48,63 +28,22 @@ pub struct Documents {
     open: HashMap<Uri, Doc>,
     facts: DiskFacts,
     configs: Configs,
-    next_revision: u64,
+    /// Counts every change of any document, of settings and of watched files.
+    changes: u64,
     dirty: Vec<Uri>,
 }
 
-/// Everything that one analysis needs, independent of the session.
-struct Work {
-    uri: Uri,
-    is_python: bool,
-    version: Option<i32>,
-    revision: u64,
-    text: Text,
-    file: FileContext,
-    config: Arc<mvm_compiler::Config>,
-    facts: DiskFacts,
-}
-
-impl Work {
-    fn run(self) -> Snapshot {
-        let source: Arc<str> = self.text.contents().into();
-        if let (Some(path), Some(_)) = (&self.file.path, self.version) {
-            self.facts.overlay.insert(path.clone(), source.clone());
-        }
-        let analysis = if self.is_python {
-            mvm_compiler::analyze(&source, &self.file, &self.config, &self.facts)
-        } else {
-            Analysis::default()
-        };
-        Snapshot {
-            uri: self.uri,
-            path: self.file.path,
-            version: self.version,
-            revision: self.revision,
-            source,
-            text: self.text,
-            analysis: Arc::new(analysis),
-        }
-    }
-}
-
-impl Doc {
-    fn fresh(&self) -> Option<&Arc<Snapshot>> {
-        self.snapshot.as_ref().filter(|s| s.revision == self.revision)
-    }
-
-    fn is_quick(&self) -> bool {
-        match self.last_took {
-            Some(took) => took <= QUICK,
-            None => self.text.len() <= SMALL,
-        }
-    }
-}
+/// What a worker brings back.
+type Worked = (Arc<Snapshot>, Option<Box<mvm_compiler::Document>>);
 
 impl Documents {
     fn touch(&mut self, uri: &Uri) {
-        self.next_revision += 1;
+        self.changes += 1;
         if let Some(doc) = self.open.get_mut(uri) {
-            doc.revision = self.next_revision;
+            doc.revision = self.changes;
+            if let Some(path) = &doc.path {
+                self.facts.overlay.insert(path.clone(), doc.text.clone());
+            }
         }
         if !self.dirty.contains(uri) {
             self.dirty.push(uri.clone());
@@ -116,42 +55,30 @@ impl Documents {
         self.open.get(uri)
     }
 
-    fn work(&mut self, uri: &Uri, settings: &crate::settings::Settings) -> Option<Work> {
-        let doc = self.open.get(uri)?;
-        let Configured { config, root, .. } = self.configs.of(doc.path.as_deref(), &settings.check);
-        Some(Work {
+    fn work(&mut self, uri: &Uri, settings: &Settings) -> Option<(Work, Option<Arc<str>>)> {
+        let doc = self.open.get_mut(uri)?;
+        let Configured { config, root, problem, excluded } =
+            self.configs.of(doc.path.as_deref(), &settings.check);
+        let work = Work {
             uri: uri.clone(),
-            is_python: doc.is_python,
+            is_python: doc.is_python && !excluded,
             version: Some(doc.version),
             revision: doc.revision,
             text: doc.text.clone(),
             file: FileContext { path: doc.path.clone(), root },
             config,
-            facts: self.facts.at(self.next_revision),
-        })
+            facts: self.facts.at(self.changes),
+            engine: doc.take_engine(),
+        };
+        Some((work, problem))
     }
 }
 
 impl Session {
     /// `textDocument/didOpen`
     pub fn did_open(&mut self, params: DidOpenTextDocumentParams) {
-        let TextDocumentItem { uri, version, text, language_id } = params.text_document;
-        let path = files::path_of(&uri);
-        if let Some(path) = &path {
-            self.docs.facts.overlay.insert(path.clone(), text.as_str().into());
-        }
-        let doc = Doc {
-            is_python: language_id == "python" || path.as_deref().is_some_and(is_python),
-            path,
-            version,
-            text: Text::new(&text, self.encoding),
-            revision: 0,
-            snapshot: None,
-            last_took: None,
-            working: false,
-            waiters: Vec::new(),
-            published: None,
-        };
+        let uri = params.text_document.uri.clone();
+        let doc = Doc::new(params.text_document, files::path_of(&uri), self.encoding);
         self.docs.open.insert(uri.clone(), doc);
         self.docs.touch(&uri);
     }
@@ -160,14 +87,10 @@ impl Session {
     pub fn did_change(&mut self, params: DidChangeTextDocumentParams) {
         let VersionedTextDocumentIdentifier { uri, version } = params.text_document;
         let Some(doc) = self.docs.open.get_mut(&uri) else {
-            return self.log(
-                MessageType::WARNING,
-                &format!("mvm-lsp: change of a closed document: {}", uri.as_str()),
-            );
+            let message = format!("mvm-lsp: change of a document that is not open: {}", uri.as_str());
+            return self.log(MessageType::WARNING, &message);
         };
-        for change in &params.content_changes {
-            doc.text.apply(change);
-        }
+        params.content_changes.into_iter().for_each(|change| doc.apply(change));
         doc.version = version;
         for waiter in std::mem::take(&mut doc.waiters) {
             waiter(self, Err(Error::content_modified()));
@@ -176,9 +99,8 @@ impl Session {
     }
 
     /// `textDocument/didSave`
-    pub fn did_save(&mut self, params: DidSaveTextDocumentParams) {
+    pub fn did_save(&mut self, _: DidSaveTextDocumentParams) {
         // What is on disk now may matter to other documents, and this file may be a project file.
-        let _ = params;
         self.reanalyse_all();
     }
 
@@ -186,16 +108,15 @@ impl Session {
     pub fn did_close(&mut self, params: DidCloseTextDocumentParams) {
         let uri = params.text_document.uri;
         self.previews.remove(&uri);
-        if let Some(doc) = self.docs.open.remove(&uri) {
-            if let Some(path) = &doc.path {
-                self.docs.facts.overlay.remove(path);
-            }
-            for waiter in doc.waiters {
-                waiter(self, Err(Error::content_modified()));
-            }
-            if !self.client.pulls {
-                self.publish(&uri, None, Vec::new());
-            }
+        let Some(doc) = self.docs.open.remove(&uri) else { return };
+        if let Some(path) = &doc.path {
+            self.docs.facts.overlay.remove(path);
+        }
+        for waiter in doc.waiters {
+            waiter(self, Err(Error::content_modified()));
+        }
+        if !self.client.pulls {
+            self.publish(&uri, None, Vec::new());
         }
     }
 
@@ -216,7 +137,7 @@ impl Session {
         for uri in std::mem::take(&mut self.docs.dirty) {
             let wanted = !self.client.pulls || self.previews.contains(&uri);
             let Some(doc) = self.docs.open.get(&uri).filter(|_| wanted) else { continue };
-            if doc.is_quick() {
+            if doc.is_quick() && !doc.working {
                 self.analyse_now(&uri);
                 self.announce(&uri);
             } else {
@@ -250,7 +171,7 @@ impl Session {
                 Err(error) => reply.send(Err(error)),
             };
         };
-        if doc.fresh().is_none() && doc.is_quick() {
+        if doc.fresh().is_none() && doc.is_quick() && !doc.working {
             self.analyse_now(uri);
         }
         if let Some(snapshot) = self.docs.open.get(uri).and_then(Doc::fresh).cloned() {
@@ -282,33 +203,42 @@ impl Session {
             text: Text::new(&source, self.encoding),
             file: FileContext { path: Some(path), root },
             config,
-            facts: self.docs.facts.at(self.docs.next_revision),
+            facts: self.docs.facts.at(self.docs.changes),
+            engine: Engine::Cold,
         };
-        Ok(Arc::new(work.run()))
+        Ok(Arc::new(work.run().0))
+    }
+
+    fn prepare(&mut self, uri: &Uri) -> Option<Work> {
+        let (work, problem) = self.docs.work(uri, &self.settings)?;
+        if let Some(problem) = problem {
+            self.tell_once(MessageType::ERROR, format!("mvm: {problem}"));
+        }
+        Some(work)
     }
 
     /// Analyses in the loop.
     fn analyse_now(&mut self, uri: &Uri) {
-        let Some(work) = self.docs.work(uri, &self.settings) else { return };
+        let Some(work) = self.prepare(uri) else { return };
         let start = Instant::now();
-        let snapshot = self.survive(uri, work);
+        let (snapshot, engine) = self.survive(work);
         if let Some(doc) = self.docs.open.get_mut(uri) {
             doc.last_took = Some(start.elapsed());
             doc.snapshot = Some(snapshot);
+            doc.engine = engine;
         }
     }
 
     /// A failure of the analysis is reported once and counts as one without findings, or it would come up forever.
-    fn survive(&mut self, uri: &Uri, work: Work) -> Arc<Snapshot> {
-        let (version, revision, text) = (work.version, work.revision, work.text.clone());
-        let path = work.file.path.clone();
+    fn survive(&mut self, work: Work) -> Worked {
+        let (uri, path, text) = (work.uri.clone(), work.file.path.clone(), work.text.clone());
+        let (version, revision) = (work.version, work.revision);
         match catch_unwind(AssertUnwindSafe(|| work.run())) {
-            Ok(snapshot) => Arc::new(snapshot),
+            Ok((snapshot, engine)) => (Arc::new(snapshot), engine),
             Err(payload) => {
                 self.panicked(&*payload);
-                let source = text.contents().into();
-                let analysis = Arc::new(Analysis::default());
-                Arc::new(Snapshot { uri: uri.clone(), path, version, revision, source, text, analysis })
+                let nothing = Arc::<Analysis>::default();
+                (Arc::new(Snapshot::new(uri, path, version, revision, text, nothing)), None)
             }
         }
     }
@@ -318,40 +248,34 @@ impl Session {
         if self.docs.open.get(uri).is_none_or(|d| d.working) {
             return;
         }
-        let Some(work) = self.docs.work(uri, &self.settings) else { return };
+        let Some(work) = self.prepare(uri) else { return };
         let (inbox, key) = (self.inbox.clone(), uri.clone());
         let job = move || {
             let start = Instant::now();
             let result = catch_unwind(AssertUnwindSafe(|| work.run()));
             let took = start.elapsed();
-            inbox.task(move |s| s.analysed(&key, result.ok().map(Arc::new), took));
+            let result = result.ok().map(|(snapshot, engine)| (Arc::new(snapshot), engine));
+            inbox.task(move |s| s.analysed(&key, result, took));
         };
         let started = std::thread::Builder::new().name("analysis".into()).stack_size(STACK).spawn(job);
+        let Some(doc) = self.docs.open.get_mut(uri) else { return };
         match started {
-            Ok(_) => {
-                if let Some(doc) = self.docs.open.get_mut(uri) {
-                    doc.working = true;
-                }
-            }
+            Ok(_) => doc.working = true,
             // No thread to be had: slow is better than never.
             Err(_) => {
+                doc.lose_engine();
                 self.analyse_now(uri);
                 self.announce(uri);
             }
         }
     }
 
-    fn analysed(&mut self, uri: &Uri, snapshot: Option<Arc<Snapshot>>, took: Duration) {
-        let Some(doc) = self.docs.open.get_mut(uri) else {
-            // Closed meanwhile: its unsaved text must not outlive it.
-            if let Some(path) = files::path_of(uri) {
-                self.docs.facts.overlay.remove(&path);
-            }
-            return;
-        };
+    fn analysed(&mut self, uri: &Uri, result: Option<Worked>, took: Duration) {
+        let Some(doc) = self.docs.open.get_mut(uri) else { return };
         doc.working = false;
         doc.last_took = Some(took);
-        let Some(snapshot) = snapshot else {
+        let Some((snapshot, engine)) = result else {
+            doc.lose_engine();
             let waiters = std::mem::take(&mut doc.waiters);
             self.panicked(&"the analysis of a document failed");
             for waiter in waiters {
@@ -359,6 +283,7 @@ impl Session {
             }
             return;
         };
+        doc.engine = engine;
         let stale = snapshot.revision != doc.revision;
         if doc.snapshot.as_ref().is_none_or(|s| s.revision < snapshot.revision) {
             doc.snapshot = Some(snapshot.clone());
@@ -392,8 +317,4 @@ impl Session {
     pub fn drop_cancelled(&mut self) {
         self.jobs.cancel_abandoned();
     }
-}
-
-fn is_python(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "py" || e == "pyi" || e == "pyw")
 }

@@ -10,6 +10,8 @@ use dashmap::DashMap;
 use mvm_compiler::{Facts, FileKind};
 use tower_lsp::ls_types::Uri;
 
+use crate::text::Text;
+
 /// Largest source file that is read.
 pub const MAX_SOURCE: u64 = 32 << 20;
 
@@ -80,7 +82,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, ReadError> {
 }
 
 /// Texts that are open in the editor, by path; they win over the disk.
-pub type Overlay = Arc<DashMap<PathBuf, Arc<str>>>;
+pub type Overlay = Arc<DashMap<PathBuf, Text>>;
 
 /// Answers from the disk and the open documents.
 #[derive(Clone, Default)]
@@ -139,7 +141,7 @@ impl Facts for DiskFacts {
 
     fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>> {
         if let Some(text) = self.overlay.get(path) {
-            return (text.len() <= limit).then(|| text.as_bytes().to_vec());
+            return (text.len() <= limit).then(|| text.contents().into_bytes());
         }
         // `metadata` first: opening a FIFO would wait for its other end.
         let meta = fs::metadata(path).ok()?;

@@ -19,9 +19,9 @@ impl Session {
     /// `textDocument/hover`
     pub fn hover(&mut self, snapshot: &Snapshot, params: HoverParams) -> Result<Option<Hover>> {
         let offset = snapshot.text.offset(params.text_document_position_params.position);
-        let lexical = Lexical::new(&snapshot.source);
+        let lexical = Lexical::new(snapshot.source());
         let (mut parts, mut range) = (Vec::new(), None);
-        if let Some((doc, at)) = documentation(&snapshot.source, &lexical, offset) {
+        if let Some((doc, at)) = documentation(snapshot.source(), &lexical, offset) {
             parts.push(doc);
             range = Some(at);
         }
@@ -127,17 +127,16 @@ fn param_doc(helper: &Helper, param: &Param) -> String {
 
 /// The smallest part of the IR that is written around an offset.
 pub fn ir_at(snapshot: &Snapshot, offset: usize) -> Option<(String, Value, Bytes<usize>)> {
-    let maps = snapshot.analysis.workloads.iter().enumerate();
-    let all = maps.flat_map(|(i, w)| w.source_map.entries.iter().map(move |(p, r, d)| (i, p, r, d)));
-    let around = |r: &Bytes<usize>| r.start <= offset && offset <= r.end;
-    let hit = all.filter_map(|(i, pointer, range, definition)| {
-        let range = [Some(range), definition.as_ref()].into_iter().flatten().find(|r| around(r))?;
-        Some((range.len(), std::cmp::Reverse(pointer.len()), i, pointer, range))
+    let around = |r: &&Bytes<usize>| r.start <= offset && offset <= r.end;
+    let hits = snapshot.analysis.workloads.iter().filter_map(|lowered| {
+        let pointer = lowered.source_map.pointer_at(offset)?;
+        let (range, definition) = lowered.source_map.range_of(pointer)?;
+        let range = [Some(range), definition].into_iter().flatten().find(around).unwrap_or(range);
+        Some((lowered, pointer, range))
     });
-    let (.., workload, pointer, range) = hit.min_by_key(|(len, depth, ..)| (*len, *depth))?;
-    let ir = serde_json::to_value(&snapshot.analysis.workloads[workload].workload).ok()?;
-    let value = ir.pointer(pointer)?.clone();
-    Some((pointer.clone(), value, range.clone()))
+    let (lowered, pointer, range) = hits.min_by_key(|(.., range)| range.len())?;
+    let ir = serde_json::to_value(&lowered.workload).ok()?;
+    Some((pointer.to_owned(), ir.pointer(pointer)?.clone(), range.clone()))
 }
 
 fn pretty(value: &Value) -> String {

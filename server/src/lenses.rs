@@ -1,11 +1,11 @@
 //! What is drawn around declarations: code lenses, document symbols, folding.
 
+use mvm_compiler::AppDeclaration;
 use serde_json::json;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::ls_types::*;
 
 use crate::lexical::Lexical;
-use crate::outline::{self, Declared};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
@@ -17,8 +17,8 @@ impl Session {
             return Ok(Some(Vec::new()));
         }
         let mut lenses = Vec::new();
-        for declared in outline::declarations(snapshot) {
-            let start = snapshot.text.position(declared.head.start);
+        for declared in snapshot.analysis.declarations.iter() {
+            let start = snapshot.text.position(declared.decorator.start);
             let range = Range::new(start, start);
             let arguments = || Some(vec![json!({ "uri": snapshot.uri, "name": declared.name })]);
             let mut lens = |title: String, command: &str| {
@@ -48,7 +48,7 @@ impl Session {
         snapshot: &Snapshot,
         _: DocumentSymbolParams,
     ) -> Result<Option<DocumentSymbolResponse>> {
-        let declared = outline::declarations(snapshot);
+        let declared = &snapshot.analysis.declarations;
         if !self.client.symbol_tree {
             #[allow(deprecated)] // The field is deprecated, the type has no other constructor.
             let flat = declared.iter().map(|d| SymbolInformation {
@@ -57,7 +57,7 @@ impl Session {
                 tags: None,
                 deprecated: None,
                 location: Location::new(snapshot.uri.clone(), snapshot.text.range(&d.range)),
-                container_name: Some(d.workload.clone()),
+                container_name: snapshot.workload_id(d),
             });
             return Ok(Some(DocumentSymbolResponse::Flat(flat.collect())));
         }
@@ -82,15 +82,15 @@ impl Session {
 }
 
 #[allow(deprecated)] // `deprecated` is deprecated, the type has no other constructor.
-fn symbol(snapshot: &Snapshot, declared: &Declared) -> DocumentSymbol {
+fn symbol(snapshot: &Snapshot, declared: &AppDeclaration) -> DocumentSymbol {
     DocumentSymbol {
         name: declared.name.clone(),
-        detail: Some(format!("workload {}", declared.workload)),
+        detail: snapshot.workload_id(declared).map(|id| format!("workload {id}")),
         kind: SymbolKind::MODULE,
         tags: None,
         deprecated: None,
         range: snapshot.text.range(&declared.range),
-        selection_range: snapshot.text.range(&declared.head),
+        selection_range: snapshot.text.range(&declared.function_name),
         children: None,
     }
 }

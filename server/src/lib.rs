@@ -20,6 +20,7 @@ mod commands;
 mod completion;
 mod config;
 mod diagnostics;
+mod document;
 mod documents;
 pub mod edge;
 pub mod files;

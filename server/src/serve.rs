@@ -210,21 +210,19 @@ impl Loop {
         }
         let answer = self.service.call(request.finish());
         self.pending.push((id, answer));
-        // The first poll hands the message to the task queue, in order; the second fetches the answer.
+        // The first poll hands the message to the task queue, in order; the second fetches the answer, and that of a
+        // request which this message cancelled.
         self.poll_pending();
-        if self.run_tasks() {
-            self.poll_pending();
-        }
+        self.run_tasks();
+        self.poll_pending();
         self.session.drop_cancelled();
     }
 
-    fn run_tasks(&mut self) -> bool {
-        let mut any = false;
+    fn run_tasks(&mut self) {
         loop {
             let task = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(task) = task else { return any };
+            let Some(task) = task else { return };
             self.guarded(task);
-            any = true;
         }
     }
 

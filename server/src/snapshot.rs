@@ -1,9 +1,9 @@
 //! An immutable view of one document at one version: text, analysis, and what is derived from them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use mvm_compiler::{Analysis, Finding};
+use mvm_compiler::{Analysis, AppDeclaration, Finding};
 use tower_lsp::ls_types::Uri;
 
 use crate::protocol::{Mapped, Problem, WorkloadIr, WorkloadView};
@@ -19,15 +19,31 @@ pub struct Snapshot {
     pub version: Option<i32>,
     /// Counts every change of text, settings or surroundings.
     pub revision: u64,
-    /// The text as a string.
-    pub source: Arc<str>,
     /// The text with its positions.
     pub text: Text,
     /// Workloads and findings.
     pub analysis: Arc<Analysis>,
+    source: OnceLock<String>,
 }
 
 impl Snapshot {
+    /// A document at a version, analysed.
+    pub fn new(
+        uri: Uri,
+        path: Option<PathBuf>,
+        version: Option<i32>,
+        revision: u64,
+        text: Text,
+        analysis: Arc<Analysis>,
+    ) -> Self {
+        Snapshot { uri, path, version, revision, text, analysis, source: OnceLock::new() }
+    }
+
+    /// The text as one string, made when it is first asked for.
+    pub fn source(&self) -> &str {
+        self.source.get_or_init(|| self.text.contents())
+    }
+
     /// The findings whose range touches a byte range.
     pub fn findings_at(&self, range: &std::ops::Range<usize>) -> impl Iterator<Item = &Finding> {
         let range = range.clone();
@@ -35,6 +51,11 @@ impl Snapshot {
             .findings
             .iter()
             .filter(move |f| f.range.start <= range.end && range.start <= f.range.end)
+    }
+
+    /// The id of the workload that a declaration belongs to.
+    pub fn workload_id(&self, declared: &AppDeclaration) -> Option<String> {
+        self.analysis.workloads.get(declared.workload).map(|w| w.workload.id.clone())
     }
 
     /// What the preview shows.
