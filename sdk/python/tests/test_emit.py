@@ -29,7 +29,7 @@ def test_golden(file: Path) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(json.dumps(json.loads(ir), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     assert json.loads(ir) == json.loads(golden.read_text(encoding="utf-8"))
-    assert ir == canonical(json.loads(ir)), "the output is canonical"
+    assert ir == canonical(json.loads(ir)) + "\n", "the output is canonical"
 
 
 @pytest.mark.parametrize("file", [*EXAMPLES, *DECLARATIONS], ids=lambda p: p.stem)

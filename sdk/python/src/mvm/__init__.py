@@ -341,7 +341,7 @@ def oci_image(reference: "str", *, digest: "str | None" = None) -> "Image":
 @_helper
 def resources(
     *,
-    cpu_cores: "int" = 1,
+    cpu_cores: "int | None" = None,
     memory_mb: "int" = 256,
     rootfs_size_mb: "int" = 512,
     cpu: "int | None" = None,
@@ -350,7 +350,7 @@ def resources(
     """Size the machine.
 
     Args:
-        cpu_cores: Virtual CPUs, 1 to 64.
+        cpu_cores: Virtual CPUs, 1 to 64; 1 when not given.
         memory_mb: Memory in MiB, at least 64.
         rootfs_size_mb: Writable disk in MiB, at least 64.
         cpu: Another spelling of ``cpu_cores``.

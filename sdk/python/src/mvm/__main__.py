@@ -54,7 +54,7 @@ def main(arguments: "list[str]") -> "int":
     except (ImportError, OSError, SyntaxError) as error:
         print(f"cannot import {arguments[1]}: {error}", file=sys.stderr)
         return 2
-    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.write(text.encode() + b"\n")  # as `mvmctl compile --out -` ends
     return 0
 
 

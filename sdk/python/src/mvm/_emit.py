@@ -125,10 +125,7 @@ def _image(image: "Value | None") -> "Json":
 
 def _resources(resources: "Value | None") -> "Json":
     given: "Mapping[str, Any]" = resources.arguments if resources else {}
-    cores = given.get("cpu_cores", 1)
-    for spelling in ("cpu", "vcpus"):
-        if given.get(spelling) is not None:
-            cores = given[spelling]
+    cores = next((given[name] for name in ("cpu_cores", "cpu", "vcpus") if given.get(name) is not None), 1)
     memory, disk = given.get("memory_mb", 256), given.get("rootfs_size_mb", 512)
     return {"cpu_cores": cores, "memory_mb": memory, "rootfs_size_mb": disk}
 

@@ -125,6 +125,11 @@ def _once(rule: "str", message: "str", values: "Iterable[str]") -> "None":
         seen.add(value)
 
 
+def _resources(helper: "str", given: "Arguments") -> "None":
+    if sum(given[name] is not None for name in ("cpu_cores", "cpu", "vcpus")) > 1:
+        raise DeclarationError("MVM011", "`cpu_cores` is given twice: remove one of them")
+
+
 def _workload(helper: "str", given: "Arguments") -> "None":
     identifier("`id` of `mvm.workload`", given["id"])
 
@@ -170,6 +175,7 @@ _OWN: "dict[str, Callable[[str, Arguments], None]]" = {
     "app": _declaration,
     "func": _declaration,
     "workload": _workload,
+    "resources": _resources,
     "oci_image": _image,
     "network": _network,
     "secret": _secret,
