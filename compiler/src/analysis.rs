@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use workload_ir::Workload;
 
+use crate::declaration::{DeclarationKind, Parameter};
+use crate::deferred::Deferred;
+use crate::document::Document;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
 
@@ -27,6 +30,34 @@ pub struct SourceMap {
     pub entries: Vec<(String, TextRange, Option<TextRange>)>,
 }
 
+impl SourceMap {
+    /// Where the value at a pointer is written: its use, and its definition when that is elsewhere. A value that is
+    /// a default has the place of what contains it.
+    pub fn range_of(&self, pointer: &str) -> Option<(&TextRange, Option<&TextRange>)> {
+        let mut at = pointer;
+        loop {
+            if let Ok(i) = self.entries.binary_search_by(|(p, ..)| p.as_str().cmp(at)) {
+                let (_, range, definition) = &self.entries[i];
+                return Some((range, definition.as_ref()));
+            }
+            at = &at[..at.rfind('/')?];
+        }
+    }
+
+    /// The pointer of the innermost value whose text holds the offset: its use, or else its definition.
+    pub fn pointer_at(&self, offset: usize) -> Option<&str> {
+        let innermost = |range: fn(&(String, TextRange, Option<TextRange>)) -> Option<&TextRange>| {
+            self.entries
+                .iter()
+                .filter_map(|entry| range(entry).map(|r| (entry.0.as_str(), r)))
+                .filter(|(_, r)| r.start <= offset && offset < r.end.max(r.start + 1))
+                .min_by_key(|(pointer, r)| (r.len(), pointer.len()))
+                .map(|(pointer, _)| pointer)
+        };
+        innermost(|e| Some(&e.1)).or_else(|| innermost(|e| e.2.as_ref()))
+    }
+}
+
 /// A workload and where its parts come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoweredWorkload {
@@ -38,16 +69,48 @@ pub struct LoweredWorkload {
     pub complete: bool,
 }
 
+/// A declaration as an editor shows it. Ranges are offsets in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppDeclaration {
+    /// `app` or `func`.
+    pub kind: DeclarationKind,
+    /// The app's name.
+    pub name: String,
+    /// The decorated function's name.
+    pub function: String,
+    /// The whole item: first decorator to the end of the body.
+    pub range: TextRange,
+    /// `@mvm.app(…)`
+    pub decorator: TextRange,
+    /// The function's name in its head.
+    pub function_name: TextRange,
+    /// Index in [`Analysis::workloads`].
+    pub workload: usize,
+    /// Index in that workload's `apps`.
+    pub app: usize,
+    /// The function's parameters, with their defaults.
+    pub parameters: Vec<Parameter>,
+    /// `async def`
+    pub is_async: bool,
+}
+
 /// The result of an analysis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Analysis {
-    /// Workloads of the file.
-    pub workloads: Vec<LoweredWorkload>,
+    /// Workloads of the file, made when they are first looked at.
+    pub workloads: Deferred<Vec<LoweredWorkload>>,
     /// Findings, by range.
     pub findings: Vec<Finding>,
+    /// Declarations in source order, made when they are first looked at.
+    pub declarations: Deferred<Vec<AppDeclaration>>,
 }
 
 /// Analyses one file from nothing. [`Finding`]s are values; this never fails.
-pub fn analyze(_text: &str, _file: &FileContext, _config: &Config, _facts: &dyn Facts) -> Analysis {
-    Analysis::default()
+pub fn analyze(text: &str, file: &FileContext, config: &Config, facts: &dyn Facts) -> Analysis {
+    // A file that never mentions the product costs this search and nothing else.
+    if memchr::memmem::find(text.as_bytes(), b"mvm").is_none() {
+        return Analysis::default();
+    }
+    let analysis = Document::new(text).analyze(file, config, facts);
+    std::sync::Arc::unwrap_or_clone(analysis)
 }

@@ -74,3 +74,41 @@ pub struct Finding {
     /// Edits on offer, best first.
     pub fixes: Vec<Fix>,
 }
+
+impl Finding {
+    /// An error.
+    pub fn error(rule: &'static str, range: TextRange, message: impl Into<String>) -> Self {
+        Self::new(rule, Severity::Error, range, message)
+    }
+
+    /// A hint.
+    pub fn hint(rule: &'static str, range: TextRange, message: impl Into<String>) -> Self {
+        Self::new(rule, Severity::Hint, range, message)
+    }
+
+    /// A finding without related places and fixes.
+    pub fn new(rule: &'static str, severity: Severity, range: TextRange, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Finding { rule, severity, message, range, related: Vec::new(), fixes: Vec::new() }
+    }
+
+    /// Adds a place.
+    #[must_use]
+    pub fn related(mut self, range: TextRange, message: impl Into<String>) -> Self {
+        self.related.push(Related { range, message: message.into() });
+        self
+    }
+
+    /// Adds a fix.
+    #[must_use]
+    pub fn fix(
+        mut self,
+        title: impl Into<String>,
+        applicability: Applicability,
+        edits: Vec<(TextRange, String)>,
+    ) -> Self {
+        let edits = edits.into_iter().map(|(range, text)| Edit { range, text }).collect();
+        self.fixes.push(Fix { title: title.into(), applicability, edits });
+        self
+    }
+}

@@ -3,17 +3,34 @@
 
 pub mod address;
 mod analysis;
+mod bindings;
+mod compose;
 mod context;
 mod declaration;
+mod declare;
+mod deferred;
+mod document;
+mod eval;
 mod facts;
 mod finding;
+mod imports;
+pub mod items;
+mod lower;
+mod names;
+mod nearest;
+mod place;
 pub mod rules;
+mod syntax;
 pub mod table;
 mod value;
+mod workload;
 
-pub use analysis::{Analysis, Config, FileContext, LoweredWorkload, SourceMap, analyze};
+pub use analysis::{Analysis, AppDeclaration, Config, FileContext, LoweredWorkload, SourceMap, analyze};
 pub use context::{FileRuleContext, Findings, PlacedDeclaration, RuleContext};
 pub use declaration::{Declaration, DeclarationKind, Function, Parameter, ParameterKind};
+pub use deferred::Deferred;
+pub use document::Document;
 pub use facts::{Facts, FileKind, NoFacts};
 pub use finding::{Applicability, Edit, Finding, Fix, Related, Severity, TextRange};
+pub use nearest::nearest;
 pub use value::{Argument, HelperCall, Value, ValueKind};

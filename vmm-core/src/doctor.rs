@@ -123,7 +123,14 @@ fn disk(path: &Path) -> Check {
 
 fn packages() -> Check {
     match (on_path("nix"), Apt::available()) {
-        (Some(nix), _) => Check::ok("packages", format!("nix at {}", nix.display())),
+        (Some(nix), true) => {
+            let nix = nix.display();
+            Check::ok(
+                "packages",
+                format!("nix at {nix}; this distribution's archive where nix has no package set"),
+            )
+        }
+        (Some(nix), false) => Check::ok("packages", format!("nix at {}", nix.display())),
         (None, true) => Check::ok("packages", "this distribution's archive, through a private apt"),
         (None, false) => Check::bad(
             "packages",

@@ -15,9 +15,8 @@ use crate::machine::{
 use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage};
 
 mod adapter;
-mod builds;
 
-pub use builds::load as load_build;
+pub use crate::build::artifacts::load as load_build;
 
 /// Takes what the guest prints, in order. Called from any thread; must not block.
 pub type OutputSink = Arc<dyn Fn(Output) + Send + Sync>;
@@ -123,9 +122,13 @@ pub async fn build(
         allow_substitute: options.allow_substitute,
         offline: options.offline,
     };
-    let record = adapter::build(home, request, ctx).await?;
-    builds::save(home, &record)?;
-    Ok(record)
+    adapter::build(home, request, ctx).await
+}
+
+/// Removes cached layers that no artifact refers to. What running machines use they hold open.
+pub async fn gc(home: &Home, dry_run: bool, ctx: &Context) -> Result<crate::layer::Removed> {
+    ctx.check()?;
+    adapter::gc(home, dry_run, ctx).await
 }
 
 /// Starts one app of a built workload and returns when its function is ready.
@@ -172,7 +175,10 @@ pub async fn down(home: &Home, machine: &str, ctx: &Context) -> Result<()> {
 /// machine is left.
 pub async fn run(home: &Home, request: RunRequest, ctx: &Context) -> Result<RunReport> {
     let RunRequest { workload, base_dir, app, call, build: options, launch, output } = request;
-    let app = select_app(&workload, app.as_deref())?.name.clone();
+    let app = select_app(&workload, app.as_deref())?;
+    // A missing secret is told before minutes go into a build.
+    crate::secrets::Store::open(home)?.resolve(app)?;
+    let app = app.name.clone();
     let mut steps = Vec::new();
 
     let clock = Instant::now();

@@ -71,9 +71,20 @@ pub fn find_or_fetch(home: &Home, offline: bool, ctx: &Context) -> Result<Kernel
         if let Some(kernel) = cached(&dir)? {
             return Ok((kernel, true));
         }
+        remove_leftovers(&dir);
         let kernel = store(&dir, &obtain(home, offline, ctx)?)?;
         Ok((kernel, false))
     })
+}
+
+/// What killed processes left half-written. The lock is held, so nobody writes there now.
+fn remove_leftovers(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+            // If it cannot be removed, it is only in the way of nothing.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// The cached kernel, without looking anywhere else.

@@ -46,6 +46,7 @@ pub fn collect(source: &Source, base_dir: &Path, scratch: &Path, ctx: &Context) 
         left_out: Vec::new(),
         files: 0,
         bytes: 0,
+        in_memory: 0,
         seen: 0,
     };
     walk.run()?;

@@ -14,8 +14,9 @@ use super::{MAX_BYTES, MAX_DEPTH, MAX_FILES, credentials};
 use crate::tree::{Content, Meta, Spool, Tree};
 use crate::{Context, Error, ErrorKind, Result, fsio};
 
-/// Files above this go to the spool.
+/// Files above this go to the spool, and all files once so much is in memory.
 const SPOOL_ABOVE: u64 = 1 << 20;
+const MAX_IN_MEMORY: u64 = 64 << 20;
 /// How much of a file is looked at for key material.
 const HEAD: usize = 64 * 1024;
 /// Largest ignore file that is obeyed.
@@ -32,6 +33,7 @@ pub(super) struct Walk<'a> {
     pub(super) left_out: Vec<String>,
     pub(super) files: u64,
     pub(super) bytes: u64,
+    pub(super) in_memory: u64,
     pub(super) seen: u64,
 }
 
@@ -128,8 +130,12 @@ impl Walk<'_> {
                 .refuse(&entry.path, &why)
                 .help("leave files out with `exclude` or a .mvmignore file"));
         }
-        let content =
-            if size > SPOOL_ABOVE { self.spool.take(&mut file, size) } else { read_exactly(&mut file, size) };
+        let content = if size > SPOOL_ABOVE || self.in_memory + size > MAX_IN_MEMORY {
+            self.spool.take(&mut file, size)
+        } else {
+            self.in_memory += size;
+            read_exactly(&mut file, size)
+        };
         let content = content.map_err(|e| self.io(&entry.path, e))?;
         if self.withheld(entry, &content)? {
             return Ok(());

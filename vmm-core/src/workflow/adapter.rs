@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::OutputSink;
-use crate::build::{BuildRecord, BuildRequest};
+use crate::build::{BuildRecord, BuildRequest, artifacts};
+use crate::layer::Removed;
 use crate::machine::{self, CallOutcome, CallRequest, Machine, MachineInfo, UpRequest};
 use crate::{Context, Error, ErrorKind, Home, Result};
 
@@ -13,8 +14,14 @@ pub(super) async fn build(home: &Home, request: BuildRequest, ctx: &Context) -> 
     tokio::task::spawn_blocking(move || crate::build::build(&home, request, &ctx)).await.map_err(crashed)?
 }
 
+pub(super) async fn gc(home: &Home, dry_run: bool, ctx: &Context) -> Result<Removed> {
+    let (home, ctx) = (home.clone(), ctx.clone());
+    let work = move || artifacts::gc(&home, || Ok(Vec::new()), dry_run, &ctx);
+    tokio::task::spawn_blocking(work).await.map_err(crashed)?
+}
+
 fn crashed(error: tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, format!("the build crashed: {error}"))
+    Error::new(ErrorKind::Internal, format!("a part of mvm crashed: {error}"))
         .help("this is a defect of mvm; please report it with the declaration")
 }
 

@@ -1,0 +1,213 @@
+//! A text under edits. Items that an edit leaves alone keep what is known of them, so that a keystroke costs the item
+//! it falls into; the result is always that of a fresh analysis.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::analysis::{Analysis, Config, FileContext};
+use crate::compose;
+use crate::declare::{self, ItemResult, ParsedHead};
+use crate::facts::Facts;
+use crate::finding::{Finding, TextRange};
+use crate::items::{Item, ItemKind, Splitter};
+use crate::names::ItemFacts;
+
+/// Fewer heads than this are parsed on one thread.
+const PARALLEL: usize = 64;
+
+/// What is kept of one item.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// Tells items apart that were read at different times: equal stamps, equal text.
+    pub stamp: usize,
+    pub facts: ItemFacts,
+    pub head: OnceLock<ParsedHead>,
+    /// Result of evaluation and rules, and the fingerprint of what it depends on.
+    pub result: Option<(u64, Arc<Checked>)>,
+    /// Findings of the rules that read the plain text.
+    pub plain: Option<Arc<Vec<Finding>>>,
+}
+
+/// An item's declarations and all findings about them.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    pub item: ItemResult,
+    pub rule_findings: Vec<Finding>,
+    /// The revision of the facts that rules asked for, if they asked: `Some(None)` cannot be reused.
+    pub facts: Option<Option<u64>>,
+}
+
+/// A text that is edited and analysed again and again.
+#[derive(Debug, Default)]
+pub struct Document {
+    text: String,
+    items: Vec<Item>,
+    slots: Vec<Slot>,
+    next_stamp: usize,
+    /// What the cached results were made with.
+    setting: Option<(FileContext, Config)>,
+    last: Option<Arc<Analysis>>,
+}
+
+impl Document {
+    /// A document with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        let mut document = Document { text: text.into(), ..Document::default() };
+        document.split_again(0, 0, 0);
+        document
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The top-level items.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Replaces a range of bytes. A range that is not in the text or cuts a character is moved to the nearest place
+    /// that is.
+    pub fn edit(&mut self, range: TextRange, replacement: &str) {
+        let start = floor(&self.text, range.start);
+        let end = floor(&self.text, range.end.max(range.start)).max(start);
+        self.text.replace_range(start..end, replacement);
+        self.last = None;
+        self.split_again(start, end, replacement.len());
+    }
+
+    /// Splits what the edit `start..old_end` → `new_length` bytes may have changed, and keeps the slots of the rest.
+    fn split_again(&mut self, start: usize, old_end: usize, new_length: usize) {
+        let old = std::mem::take(&mut self.items);
+        // The first item whose reading looked at the edit, and one before: it may grow into it.
+        let touched = old.iter().position(|item| item.reach >= start).unwrap_or(old.len());
+        let mut first = touched.saturating_sub(1);
+        // Items of one line, between semicolons, are read together.
+        while first > 0 && old[first].shares_line {
+            first -= 1;
+        }
+        let at = if first == 0 { 0 } else { old[first].start };
+        let delta = new_length as isize - (old_end - start) as isize;
+        let edit_end = start + new_length;
+
+        let mut splitter = Splitter::new(&self.text, at);
+        // Where the old items go on unchanged.
+        let mut kept = old.len();
+        let mut candidate = first;
+        loop {
+            let before = splitter.items.len();
+            if !splitter.step() {
+                break;
+            }
+            let Some(new) = splitter.items.get(before).copied() else { continue };
+            if new.start <= edit_end {
+                continue;
+            }
+            while candidate < old.len() && shifted(old[candidate].start, delta) < new.start {
+                candidate += 1;
+            }
+            let same = old.get(candidate).is_some_and(|o| {
+                o.start > old_end
+                    && shifted(o.start, delta) == new.start
+                    && !o.shares_line
+                    && !new.shares_line
+            });
+            if same {
+                kept = candidate;
+                splitter.items.truncate(before);
+                break;
+            }
+        }
+        let fresh = splitter.items;
+        let fresh_count = fresh.len();
+        let mut items = old;
+        let tail: Vec<Item> = items.drain(kept..).map(|item| item.shifted(delta)).collect();
+        items.truncate(first);
+        items.extend(fresh);
+        items.extend(tail);
+        self.items = items;
+
+        let mut next = self.next_stamp;
+        let new_slots: Vec<Slot> = std::iter::repeat_with(|| {
+            next += 1;
+            Slot::new(next)
+        })
+        .take(fresh_count)
+        .collect();
+        self.next_stamp = next;
+        self.slots.splice(first..kept.min(self.slots.len()), new_slots);
+    }
+
+    /// Analyses the text as it stands.
+    pub fn analyze(&mut self, file: &FileContext, config: &Config, facts: &dyn Facts) -> Arc<Analysis> {
+        let same = self.setting.as_ref().is_some_and(|(f, c)| f == file && c == config);
+        if !same {
+            self.slots.iter_mut().for_each(Slot::forget);
+            self.setting = Some((file.clone(), config.clone()));
+            self.last = None;
+        }
+        if memchr::memmem::find(self.text.as_bytes(), b"mvm").is_none() {
+            return Arc::default();
+        }
+        let analysis =
+            Arc::new(compose::analysis(&self.text, &self.items, &mut self.slots, file, config, facts));
+        self.last = Some(Arc::clone(&analysis));
+        analysis
+    }
+}
+
+impl Slot {
+    fn new(stamp: usize) -> Self {
+        Slot { stamp, facts: ItemFacts::default(), head: OnceLock::new(), result: None, plain: None }
+    }
+
+    fn forget(&mut self) {
+        self.result = None;
+        self.plain = None;
+    }
+
+    /// The item's head, parsed.
+    pub fn head(&self, text: &str) -> &ParsedHead {
+        self.head.get_or_init(|| declare::parse(text))
+    }
+}
+
+/// Parses the heads of these items, on every core when there are many.
+pub(crate) fn parse_heads(text: &str, items: &[Item], slots: &[Slot], wanted: &[usize]) {
+    let missing: Vec<usize> =
+        wanted.iter().copied().filter(|i| slots.get(*i).is_some_and(|s| s.head.get().is_none())).collect();
+    let parse = |indices: &[usize]| {
+        for i in indices {
+            if let (Some(item), Some(slot)) = (items.get(*i), slots.get(*i)) {
+                slot.head(text.get(item.range()).unwrap_or(""));
+            }
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    if missing.len() < PARALLEL || cores < 2 {
+        return parse(&missing);
+    }
+    std::thread::scope(|scope| {
+        for part in missing.chunks(missing.len().div_ceil(cores)) {
+            scope.spawn(|| parse(part));
+        }
+    });
+}
+
+fn shifted(offset: usize, delta: isize) -> usize {
+    offset.saturating_add_signed(delta)
+}
+
+/// The nearest character boundary at or before an offset.
+fn floor(text: &str, offset: usize) -> usize {
+    let mut at = offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Is this an item whose head may declare something?
+pub(crate) fn may_declare(item: &Item) -> bool {
+    item.kind == ItemKind::Decorated
+}

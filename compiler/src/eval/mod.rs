@@ -1,0 +1,566 @@
+//! Static evaluation: syntax → values, with the meaning Python would give them, or a refusal on the smallest range.
+
+mod bind;
+mod check;
+mod format;
+mod number;
+mod refuse;
+mod string;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(crate) use bind::Callee;
+
+use crate::address;
+use crate::finding::{Finding, TextRange};
+use crate::imports::Imports;
+use crate::syntax::ast::{DictItem, Expr, ExprKind, Field, StringPiece};
+use crate::value::{Value, ValueKind};
+
+/// Bytes and elements that the values of one item may hold together: no bomb made of names grows beyond it.
+const BUDGET: usize = 64 << 20;
+
+/// The longest string that repetition may make.
+const REPEATED: usize = 1 << 20;
+
+/// What a name means to an item.
+#[derive(Clone, Debug)]
+pub(crate) enum Lookup {
+    /// A module constant, and the item that defines it.
+    Constant(usize, Arc<Constant>),
+    /// Bound, but not so that a static reader could tell its value.
+    Refused { message: String, related: Vec<(usize, TextRange, String)> },
+    /// Bound nowhere in the file.
+    Unknown,
+}
+
+/// The value of a module constant. Addresses are its own item's.
+#[derive(Clone, Debug)]
+pub(crate) struct Constant {
+    pub value: Value,
+    pub findings: Vec<Finding>,
+    /// The items of the constants that it uses itself.
+    pub dependencies: Vec<usize>,
+}
+
+/// What an item sees of the module around it.
+#[derive(Default)]
+pub(crate) struct Scope<'a> {
+    pub imports: Arc<Imports>,
+    pub names: HashMap<&'a str, Lookup>,
+}
+
+/// Evaluates the expressions of one item.
+pub(crate) struct Evaluator<'a> {
+    text: &'a str,
+    scope: &'a Scope<'a>,
+    pub findings: Vec<Finding>,
+    /// Items that addresses with a number refer to.
+    pub dependencies: Vec<usize>,
+    budget: usize,
+    /// A bracket is never closed: what is bound to what is a guess, so unknown and missing arguments are not told.
+    pub quiet: bool,
+}
+
+impl<'a> Evaluator<'a> {
+    pub fn new(text: &'a str, scope: &'a Scope<'a>) -> Self {
+        let budget = BUDGET;
+        Evaluator { text, scope, findings: Vec::new(), dependencies: Vec::new(), budget, quiet: false }
+    }
+
+    fn source(&self, range: &TextRange) -> &'a str {
+        self.text.get(range.clone()).unwrap_or("")
+    }
+
+    fn value(&self, kind: ValueKind, range: &TextRange) -> Value {
+        Value { kind, range: range.clone(), origin: None }
+    }
+
+    fn refused(&mut self, range: &TextRange, message: impl Into<String>) -> Value {
+        self.findings.push(Finding::error("MVM002", range.clone(), message));
+        self.value(ValueKind::Refused, range)
+    }
+
+    fn spend(&mut self, amount: usize, range: &TextRange) -> Result<(), Value> {
+        match self.budget.checked_sub(amount) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => {
+                self.budget = 0;
+                Err(self.refused(range, "the values of this declaration are too large to be read"))
+            }
+        }
+    }
+
+    /// The value of an expression; [`ValueKind::Refused`] when a finding says why it has none.
+    pub fn expr(&mut self, e: &Expr) -> Value {
+        match &e.kind {
+            ExprKind::None => self.value(ValueKind::None, &e.range),
+            ExprKind::Bool(b) => self.value(ValueKind::Bool(*b), &e.range),
+            ExprKind::Int => {
+                let read = number::int(self.source(&e.range)).map(ValueKind::Int);
+                self.literal(read, &e.range)
+            }
+            ExprKind::Float => {
+                let read = number::float(self.source(&e.range)).map(ValueKind::Float);
+                self.literal(read, &e.range)
+            }
+            ExprKind::Strings(pieces) => self.strings(pieces, &e.range),
+            ExprKind::Name(name) => self.name(name, &e.range),
+            ExprKind::List(items) => {
+                let items = self.elements(items);
+                self.value(ValueKind::List(items), &e.range)
+            }
+            ExprKind::Tuple(items) => {
+                let items = self.elements(items);
+                self.value(ValueKind::Tuple(items), &e.range)
+            }
+            ExprKind::Set(items) => {
+                let items = self.elements(items);
+                self.value(ValueKind::Set(items), &e.range)
+            }
+            ExprKind::Dict(items) => self.dict(items, &e.range),
+            ExprKind::Unary(operator, operand) => self.unary(*operator, operand, &e.range),
+            ExprKind::Chain(first, rest) => self.chain(first, rest, &e.range),
+            ExprKind::Call(call) => self.call(e, call),
+            ExprKind::Starred(_) => self.refused(&e.range, "`*` stands where it unpacks nothing"),
+            ExprKind::Error => self.value(ValueKind::Refused, &e.range),
+            ExprKind::Attribute(..) | ExprKind::Subscript(..) | ExprKind::Other(_) => self.not_static(e),
+        }
+    }
+
+    fn literal(&mut self, read: Result<ValueKind, (&'static str, bool)>, range: &TextRange) -> Value {
+        match read {
+            Ok(kind) => self.value(kind, range),
+            Err((message, syntax)) => {
+                let rule = if syntax { "MVM001" } else { "MVM002" };
+                self.findings.push(Finding::error(rule, range.clone(), message));
+                self.value(ValueKind::Refused, range)
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str, range: &TextRange) -> Value {
+        match self.scope.names.get(name) {
+            Some(Lookup::Constant(item, constant)) => {
+                let (item, constant) = (*item, Arc::clone(constant));
+                if let Err(refused) = self.spend(weight(&constant.value), range) {
+                    return refused;
+                }
+                let mut value = constant.value.clone();
+                self.adopt(&mut value, range, item, &constant);
+                value
+            }
+            Some(Lookup::Refused { message, related }) => {
+                let mut finding = Finding::error("MVM002", range.clone(), message.clone());
+                for (item, at, why) in related.clone() {
+                    let k = self.dependency(item);
+                    finding = finding.related(address::foreign(&at, k), why);
+                }
+                self.findings.push(finding);
+                self.value(ValueKind::Refused, range)
+            }
+            Some(Lookup::Unknown) | None => {
+                let message = match self.scope.imports.of_name(name) {
+                    Some(helper) => format!("`{helper}` must be called here: `{name}(…)`"),
+                    None => {
+                        format!("`{name}` is not bound in this file: write the value, or bind the name above")
+                    }
+                };
+                self.refused(range, message)
+            }
+        }
+    }
+
+    fn dependency(&mut self, item: usize) -> usize {
+        match self.dependencies.iter().position(|i| *i == item) {
+            Some(k) => k,
+            None => {
+                self.dependencies.push(item);
+                self.dependencies.len() - 1
+            }
+        }
+    }
+
+    /// Makes a constant's value one of this item: used at `range`, written in the constant's item.
+    fn adopt(&mut self, value: &mut Value, range: &TextRange, item: usize, constant: &Constant) {
+        let own = self.dependency(item);
+        let others: Vec<usize> = constant.dependencies.iter().map(|i| self.dependency(*i)).collect();
+        let renumber = |at: &TextRange| {
+            let (k, local) = address::split(at);
+            let k = if k == 0 { own } else { others.get(k - 1).copied().unwrap_or(own) };
+            address::foreign(&local, k)
+        };
+        renumber_value(value, range, &renumber);
+    }
+
+    fn elements(&mut self, items: &[Expr]) -> Vec<Value> {
+        let mut out = Vec::with_capacity(items.len());
+        for item in items {
+            let ExprKind::Starred(inner) = &item.kind else {
+                out.push(self.expr(item));
+                continue;
+            };
+            let value = self.expr(inner);
+            match value.kind {
+                ValueKind::List(values) | ValueKind::Tuple(values) => out.extend(values),
+                ValueKind::Dict(pairs) => out.extend(pairs.into_iter().map(|(k, _)| k)),
+                ValueKind::Refused => out.push(value),
+                ValueKind::Set(_) => {
+                    out.push(self.refused(&item.range, "a set has no order: unpack a list or a tuple"));
+                }
+                other => {
+                    let message = format!("`*` unpacks a list or a tuple, this is {}", describe(&other));
+                    out.push(self.refused(&item.range, message));
+                }
+            }
+        }
+        out
+    }
+
+    fn dict(&mut self, items: &[DictItem], range: &TextRange) -> Value {
+        let mut pairs: Vec<(Value, Value)> = Vec::with_capacity(items.len());
+        let mut index: HashMap<Key, (usize, bool)> = HashMap::new();
+        for item in items {
+            match item {
+                DictItem::Pair(key, value) => {
+                    let key = self.expr(key);
+                    let value = self.expr(value);
+                    if let Some((_, true)) = key_of(&key).and_then(|k| index.get(&k)) {
+                        self.duplicate_key(&key, &pairs, &index);
+                    }
+                    insert(&mut pairs, &mut index, key, value, true);
+                }
+                DictItem::Unpack(inner) => {
+                    let value = self.expr(inner);
+                    match value.kind {
+                        ValueKind::Dict(more) => {
+                            more.into_iter().for_each(|(k, v)| insert(&mut pairs, &mut index, k, v, false));
+                        }
+                        // One entry that is known to be unreadable: what the rest says still stands.
+                        ValueKind::Refused => pairs.push((value.clone(), value)),
+                        other => {
+                            let what = describe(&other);
+                            let refused = self
+                                .refused(&inner.range, format!("`**` unpacks a dictionary, this is {what}"));
+                            pairs.push((refused.clone(), refused));
+                        }
+                    }
+                }
+            }
+        }
+        self.value(ValueKind::Dict(pairs), range)
+    }
+
+    fn duplicate_key(&mut self, key: &Value, pairs: &[(Value, Value)], index: &HashMap<Key, (usize, bool)>) {
+        let first = key_of(key).and_then(|k| index.get(&k)).and_then(|(i, _)| pairs.get(*i));
+        let mut finding = Finding::error(
+            "MVM011",
+            key.range.clone(),
+            "the key stands twice and Python keeps the last value: remove one of them",
+        );
+        if let Some((first, _)) = first {
+            finding = finding.related(first.range.clone(), "it stands here first");
+        }
+        self.findings.push(finding);
+    }
+
+    fn unary(&mut self, operator: char, operand: &Expr, range: &TextRange) -> Value {
+        let value = self.expr(operand);
+        let kind = match (operator, &value.kind) {
+            (_, ValueKind::Refused) => ValueKind::Refused,
+            ('-', ValueKind::Int(n)) => match n.checked_neg() {
+                Some(n) => ValueKind::Int(n),
+                None => return self.refused(range, "the integer is too large to be read"),
+            },
+            ('-', ValueKind::Bool(b)) => ValueKind::Int(-i128::from(*b)),
+            ('+', ValueKind::Int(n)) => ValueKind::Int(*n),
+            ('+', ValueKind::Bool(b)) => ValueKind::Int(i128::from(*b)),
+            ('-', ValueKind::Float(f)) => ValueKind::Float(-f),
+            ('+', ValueKind::Float(f)) => ValueKind::Float(*f),
+            (operator, kind) => {
+                let message = format!("`{operator}` of {} is not read in a declaration", describe(kind));
+                return self.refused(range, message);
+            }
+        };
+        self.value(kind, range)
+    }
+
+    fn chain(&mut self, first: &Expr, rest: &[(&'static str, Expr)], range: &TextRange) -> Value {
+        let mut left = self.expr(first);
+        for (operator, right) in rest {
+            let right = self.expr(right);
+            let so_far = range.start..right.range.end.clamp(range.start, range.end);
+            left = self.binary(operator, left, right, &so_far);
+        }
+        left.range = range.clone();
+        left
+    }
+
+    fn binary(&mut self, operator: &str, left: Value, right: Value, range: &TextRange) -> Value {
+        use ValueKind::{Bool, Bytes, Float, Int, List, Refused, Str, Tuple};
+        let kind = match (left.kind, right.kind) {
+            (Refused, _) | (_, Refused) => Refused,
+            (Str(mut a), Str(b)) if operator == "+" => {
+                if let Err(refused) = self.spend(b.len(), range) {
+                    return refused;
+                }
+                a.push_str(&b);
+                Str(a)
+            }
+            (Bytes(mut a), Bytes(b)) if operator == "+" => {
+                a.extend(b);
+                Bytes(a)
+            }
+            (List(mut a), List(b)) if operator == "+" => {
+                a.extend(b);
+                List(a)
+            }
+            (Tuple(mut a), Tuple(b)) if operator == "+" => {
+                a.extend(b);
+                Tuple(a)
+            }
+            (a @ (Int(_) | Bool(_)), b @ (Int(_) | Bool(_))) => {
+                match number::arithmetic(operator, integer(&a), integer(&b)) {
+                    Ok(n) => Int(n),
+                    Err(message) => return self.refused(range, message),
+                }
+            }
+            (Str(text), Int(times)) | (Int(times), Str(text)) if operator == "*" => {
+                let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
+                match text.len().checked_mul(times) {
+                    Some(length) if length <= REPEATED => {
+                        if let Err(refused) = self.spend(length, range) {
+                            return refused;
+                        }
+                        Str(text.repeat(times))
+                    }
+                    _ => {
+                        return self
+                            .refused(range, "the repeated string is too long to be read: write it out");
+                    }
+                }
+            }
+            (Str(_), _) if operator == "%" => {
+                return self
+                    .refused(range, "`%` formatting is not read: use an f-string, or write the text out");
+            }
+            (Float(_), Float(_) | Int(_) | Bool(_)) | (Int(_) | Bool(_), Float(_)) => {
+                return self.refused(range, "arithmetic on floats is not read: write the result");
+            }
+            (a, b) => {
+                let (a, b) = (describe(&a), describe(&b));
+                return self
+                    .refused(range, format!("`{operator}` of {a} and {b} is not read in a declaration"));
+            }
+        };
+        self.value(kind, range)
+    }
+
+    fn strings(&mut self, pieces: &[StringPiece], range: &TextRange) -> Value {
+        let mut text = String::new();
+        let mut bytes: Option<Vec<u8>> = None;
+        for (i, piece) in pieces.iter().enumerate() {
+            let source = self.source(&piece.range);
+            let Some(literal) = string::literal(source) else {
+                self.findings.push(Finding::error("MVM001", piece.range.clone(), "the string is not closed"));
+                return self.value(ValueKind::Refused, range);
+            };
+            if i > 0 && literal.bytes != bytes.is_some() {
+                let message = "bytes and strings cannot be joined";
+                self.findings.push(Finding::error("MVM001", piece.range.clone(), message));
+                return self.value(ValueKind::Refused, range);
+            }
+            if literal.template {
+                return self.refused(&piece.range, "a template string is no string: use an f-string");
+            }
+            let result = if literal.bytes {
+                string::decode_bytes(literal.body, literal.raw)
+                    .map(|b| bytes.get_or_insert_default().extend(b))
+            } else if literal.formatted {
+                let body = piece.range.start + literal.opening;
+                let end = body + literal.body.len();
+                match self.formatted(&(body..end), literal.raw, &piece.fields, &mut text) {
+                    Ok(()) => Ok(()),
+                    Err(refused) => return Value { range: range.clone(), ..refused },
+                }
+            } else {
+                string::decode(literal.body, literal.raw, false, &mut text)
+            };
+            if let Err(refusal) = result {
+                self.refused_text(piece.range.start + literal.opening, refusal);
+                return self.value(ValueKind::Refused, range);
+            }
+        }
+        self.value(bytes.map_or(ValueKind::Str(text), ValueKind::Bytes), range)
+    }
+
+    fn refused_text(&mut self, body: usize, refusal: string::Refusal) {
+        let rule = if refusal.syntax { "MVM001" } else { "MVM002" };
+        let at = body + refusal.start..body + refusal.end;
+        self.findings.push(Finding::error(rule, at, refusal.message));
+    }
+
+    /// Text and fields of an f-string, or of a format specifier.
+    fn formatted(
+        &mut self,
+        body: &TextRange,
+        raw: bool,
+        fields: &[Field],
+        out: &mut String,
+    ) -> Result<(), Value> {
+        let mut at = body.start;
+        for field in fields {
+            self.decoded(at..field.range.start, raw, out)?;
+            let value = self.expr(&field.value);
+            if value.kind == ValueKind::Refused {
+                return Err(value);
+            }
+            if let Some(debug) = &field.debug {
+                out.push_str(self.source(debug));
+            }
+            let mut spec = String::new();
+            if let Some(s) = &field.spec {
+                self.formatted(&s.range, raw, &s.fields, &mut spec)?;
+            }
+            // `{x=}` shows `repr(x)` unless told otherwise.
+            let implied = field.debug.is_some() && field.spec.is_none();
+            let conversion = field.conversion.or(implied.then_some('r'));
+            match format::field(&value, conversion, &spec) {
+                Ok(text) => {
+                    self.spend(text.len(), &field.range)?;
+                    out.push_str(&text);
+                }
+                Err(message) => return Err(self.refused(&field.range, message)),
+            }
+            at = field.range.end;
+        }
+        self.decoded(at..body.end, raw, out)
+    }
+
+    fn decoded(&mut self, range: TextRange, raw: bool, out: &mut String) -> Result<(), Value> {
+        string::decode(self.source(&range), raw, true, out).map_err(|refusal| {
+            self.refused_text(range.start, refusal);
+            self.value(ValueKind::Refused, &range)
+        })
+    }
+}
+
+fn renumber_value(value: &mut Value, range: &TextRange, renumber: &impl Fn(&TextRange) -> TextRange) {
+    let written = value.origin.take().unwrap_or_else(|| value.range.clone());
+    value.origin = Some(renumber(&written));
+    value.range = range.clone();
+    match &mut value.kind {
+        ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+            items.iter_mut().for_each(|v| renumber_value(v, range, renumber));
+        }
+        ValueKind::Dict(pairs) => {
+            for (k, v) in pairs {
+                renumber_value(k, range, renumber);
+                renumber_value(v, range, renumber);
+            }
+        }
+        ValueKind::Call(call) => {
+            call.callee = renumber(&call.callee);
+            call.arguments_range = renumber(&call.arguments_range);
+            for argument in &mut call.arguments {
+                argument.keyword = argument.keyword.as_ref().map(renumber);
+                renumber_value(&mut argument.value, range, renumber);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn integer(kind: &ValueKind) -> i128 {
+    match kind {
+        ValueKind::Int(n) => *n,
+        ValueKind::Bool(b) => i128::from(*b),
+        _ => 0,
+    }
+}
+
+/// About how many bytes a value holds.
+fn weight(value: &Value) -> usize {
+    64 + match &value.kind {
+        ValueKind::Str(s) => s.len(),
+        ValueKind::Bytes(b) => b.len(),
+        ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+            items.iter().map(weight).sum()
+        }
+        ValueKind::Dict(pairs) => pairs.iter().map(|(k, v)| weight(k) + weight(v)).sum(),
+        ValueKind::Call(call) => call.arguments.iter().map(|a| weight(&a.value)).sum(),
+        _ => 0,
+    }
+}
+
+/// A dictionary's key as Python compares it: `1`, `1.0` and `True` are one.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    None,
+    Number(i128),
+    Float(u64),
+    Str(String),
+    Bytes(Vec<u8>),
+}
+
+fn key_of(value: &Value) -> Option<Key> {
+    match &value.kind {
+        ValueKind::None => Some(Key::None),
+        ValueKind::Int(n) => Some(Key::Number(*n)),
+        ValueKind::Bool(b) => Some(Key::Number(i128::from(*b))),
+        ValueKind::Float(f) if f.fract() == 0.0 && f.abs() < 1e30 => Some(Key::Number(*f as i128)),
+        ValueKind::Float(f) => Some(Key::Float(f.to_bits())),
+        ValueKind::Str(s) => Some(Key::Str(s.clone())),
+        ValueKind::Bytes(b) => Some(Key::Bytes(b.clone())),
+        _ => None,
+    }
+}
+
+/// Python keeps the first key and the last value.
+fn insert(
+    pairs: &mut Vec<(Value, Value)>,
+    index: &mut HashMap<Key, (usize, bool)>,
+    key: Value,
+    value: Value,
+    written: bool,
+) {
+    match key_of(&key) {
+        Some(k) => match index.get_mut(&k) {
+            Some((i, here)) => {
+                // The value's place is the one that counts, so the key moves with it.
+                if let Some(pair) = pairs.get_mut(*i) {
+                    *pair = (Value { kind: pair.0.kind.clone(), ..key }, value);
+                }
+                *here |= written;
+            }
+            None => {
+                index.insert(k, (pairs.len(), written));
+                pairs.push((key, value));
+            }
+        },
+        None => pairs.push((key, value)),
+    }
+}
+
+/// The kind of a value, in the words of a message.
+pub(crate) fn describe(kind: &ValueKind) -> String {
+    match kind {
+        ValueKind::None => "`None`".to_owned(),
+        ValueKind::Bool(true) => "`True`".to_owned(),
+        ValueKind::Bool(false) => "`False`".to_owned(),
+        ValueKind::Int(_) => "an integer".to_owned(),
+        ValueKind::Float(_) => "a float".to_owned(),
+        ValueKind::Str(_) => "a string".to_owned(),
+        ValueKind::Bytes(_) => "bytes".to_owned(),
+        ValueKind::List(_) => "a list".to_owned(),
+        ValueKind::Tuple(_) => "a tuple".to_owned(),
+        ValueKind::Set(_) => "a set".to_owned(),
+        ValueKind::Dict(_) => "a dictionary".to_owned(),
+        ValueKind::Call(call) => format!("`mvm.{}(…)`", call.helper),
+        ValueKind::Refused => "not static".to_owned(),
+    }
+}

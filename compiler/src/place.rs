@@ -1,0 +1,157 @@
+//! Uses of `mvm` that a static reader cannot vouch for: rebound names, declarations in unusual places, no import.
+
+use crate::bindings::How;
+use crate::document::Slot;
+use crate::finding::{Applicability, Finding, TextRange};
+use crate::imports::{Imports, is_about_mvm};
+use crate::items::{Item, ItemKind, Lexer, is_name_byte, newline_length};
+
+/// `@mvm.app` in a file that imports no `mvm`.
+pub(crate) fn not_imported(text: &str, items: &[Item], imports: &mut Imports, findings: &mut Vec<Finding>) {
+    let used = items.iter().find(|item| {
+        let Some(text) = text.get(item.range()) else { return false };
+        item.kind == ItemKind::Decorated && (text.contains("@mvm.app") || text.contains("@mvm.func"))
+    });
+    let Some(used) = used else { return };
+    imports.assume();
+    let at = text[used.range()].find("@mvm.").map_or(used.start, |n| used.start + n + 1);
+    let place = first_place(text, items);
+    findings.push(
+        Finding::error("MVM010", at..at + 3, "`mvm` is not imported in this file: add `import mvm`").fix(
+            "Add `import mvm`",
+            Applicability::Safe,
+            vec![(place..place, "import mvm\n".to_owned())],
+        ),
+    );
+}
+
+/// Where a first import goes: after a docstring and `from __future__`, before everything else.
+pub(crate) fn first_place(text: &str, items: &[Item]) -> usize {
+    let mut place = items.first().map_or(text.len(), |i| i.start);
+    for (i, item) in items.iter().enumerate() {
+        let source = &text[item.range()];
+        let docstring = i == 0 && item.kind == ItemKind::Simple && source.ends_with(['"', '\'']);
+        if !(docstring || source.starts_with("from __future__")) {
+            break;
+        }
+        place = line_after(text, item.end);
+    }
+    place
+}
+
+/// The start of the line after an offset.
+pub(crate) fn line_after(text: &str, at: usize) -> usize {
+    let end = crate::items::line_end(text.as_bytes(), at);
+    end + newline_length(text.as_bytes(), end)
+}
+
+/// Names of `mvm` that are bound again.
+pub(crate) fn rebound(
+    text: &str,
+    items: &[Item],
+    slots: &[Slot],
+    ours: &[(usize, String, TextRange)],
+    findings: &mut Vec<Finding>,
+) {
+    for (item, slot) in items.iter().zip(slots) {
+        for binding in slot.facts.bindings(text, item) {
+            let Some((_, name, import)) = ours.iter().find(|(_, name, _)| *name == binding.name) else {
+                continue;
+            };
+            if matches!(&binding.how, How::Import(i) | How::ConditionalImport(i) if is_about_mvm(i)) {
+                continue;
+            }
+            let at = item.start + binding.range.start..item.start + binding.range.end;
+            let message = format!(
+                "`{name}` is rebound here, so a static reader cannot tell what it means: use another name"
+            );
+            findings.push(
+                Finding::error("MVM010", at, message)
+                    .related(import.clone(), format!("`{name}` is imported here")),
+            );
+        }
+    }
+}
+
+/// Declarations where a static reader cannot vouch for them: nested, conditional, or called as a plain function.
+pub(crate) fn unusual(
+    text: &str,
+    items: &[Item],
+    slots: &[Slot],
+    imports: &Imports,
+    findings: &mut Vec<Finding>,
+) {
+    for (item, _) in items.iter().zip(slots) {
+        let source = text.get(item.range()).unwrap_or("");
+        if item.inner_decorators && imports.mentioned_in(source) {
+            inner(source, item, imports, findings);
+        } else if item.kind == ItemKind::Simple && imports.mentioned_in(source) {
+            plain_use(source, item, imports, findings);
+        }
+    }
+}
+
+fn inner(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Finding>) {
+    let mut lexer = Lexer::new(source);
+    let bytes = source.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at + bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\x0c')).count();
+        let line = lexer.logical_line(start, |_| {});
+        if start > at
+            && bytes.get(start) == Some(&b'@')
+            && is_declaration(source.get(start + 1..line.code_end).unwrap_or(""), imports)
+        {
+            let message = match item.kind {
+                ItemKind::Class => {
+                    "a method cannot be declared as a workload: declare a function at the top level"
+                }
+                ItemKind::Compound => {
+                    "a declaration inside a compound statement depends on what runs: move it to the top level"
+                }
+                _ => "a nested function cannot be declared as a workload: move it to the top level",
+            };
+            let range = item.start + start..item.start + line.code_end.max(start + 1);
+            findings.push(Finding::error("MVM007", range, message));
+        }
+        at = line.next.max(start + 1);
+    }
+}
+
+/// `x = mvm.app(…)`
+fn plain_use(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Finding>) {
+    let bytes = source.as_bytes();
+    let mut lexer = Lexer::new(source);
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'"' | b'\'' => i = lexer.string(0, i).end,
+            b'#' => i = crate::items::line_end(bytes, i),
+            b if is_name_byte(b) => {
+                let length = bytes[i..].iter().position(|b| !(is_name_byte(*b) || *b == b'.'));
+                let end = length.map_or(bytes.len(), |n| i + n);
+                // Being called is what makes it a declaration; a mere mention is not.
+                if bytes.get(end) == Some(&b'(') && is_declaration(&source[i..end], imports) {
+                    let message =
+                        "`mvm.app` declares only as a decorator: a static reader cannot follow it otherwise";
+                    findings.push(Finding::error("MVM007", item.start + i..item.start + end, message));
+                    return;
+                }
+                i = end;
+            }
+            _ => i += 1,
+        }
+    }
+}
+
+/// Does the text begin with `mvm.app`, `app` … as imported?
+fn is_declaration(text: &str, imports: &Imports) -> bool {
+    let text = text.trim_start();
+    let end = text.bytes().position(|b| !(is_name_byte(b) || b == b'.')).unwrap_or(text.len());
+    let name = match text[..end].split_once('.') {
+        Some((module, name)) if imports.is_module(module) => Some(name),
+        Some(_) => None,
+        None => imports.of_name(&text[..end]),
+    };
+    matches!(name, Some("app" | "func"))
+}

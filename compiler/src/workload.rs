@@ -1,0 +1,428 @@
+//! Declarations of a file → workloads: which apps belong together, under which id, with one source map.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use workload_ir::{App, Entrypoint, SCHEMA_VERSION, Volume, Workload, limits};
+
+use crate::address::Bases;
+use crate::analysis::{Analysis, AppDeclaration, FileContext, LoweredWorkload, SourceMap};
+use crate::declaration::{Declaration, DeclarationKind};
+use crate::deferred::Deferred;
+use crate::document::Checked;
+use crate::eval::{Callee, Evaluator};
+use crate::finding::{Applicability, Finding, TextRange};
+use crate::imports::Imports;
+use crate::items::{Item, ItemKind};
+use crate::names::Names;
+use crate::place::{first_place, line_after};
+use crate::syntax::ast::ExprKind;
+use crate::syntax::parse_expr;
+use crate::value::ValueKind;
+
+/// The declarations of one item and where its addresses lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub checked: Arc<Checked>,
+    pub bases: Vec<usize>,
+    pub item: Item,
+}
+
+impl Part {
+    pub fn declarations(&self) -> impl Iterator<Item = &Declaration> {
+        self.checked.item.declarations.iter()
+    }
+
+    fn place(&self, range: &TextRange) -> TextRange {
+        Bases(&self.bases).resolve(range)
+    }
+}
+
+/// `mvm.workload(id=…)`
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    /// `None` when it could not be read; a finding says why.
+    pub id: Option<String>,
+    /// The call.
+    pub range: TextRange,
+    /// The id's value.
+    pub id_range: TextRange,
+}
+
+/// Which app each declaration becomes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Grouping {
+    /// Per part, the app's index in the workload.
+    app_of: Vec<usize>,
+    id: String,
+    id_range: Option<TextRange>,
+    /// The workload as a whole cannot be built.
+    broken: bool,
+}
+
+/// Could this item be `mvm.workload(…)`?
+pub(crate) fn may_be_statement(item: &Item, text: &str, imports: &Imports) -> bool {
+    item.kind == ItemKind::Simple
+        && memchr::memmem::find(text.as_bytes(), b"(").is_some()
+        && imports.mentioned_in(text)
+        && !text.starts_with(['"', '\''])
+}
+
+/// Reads a statement; `None` when it is something else.
+pub(crate) fn read(
+    text: &str,
+    index: usize,
+    item: &Item,
+    imports: &Imports,
+    names: &Names<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<Statement> {
+    // `W = mvm.workload(…)` counts too.
+    let start = call_start(text, imports)?;
+    let mut errors = Vec::new();
+    let expr = parse_expr(text, start..text.len(), &mut errors);
+    let ExprKind::Call(call) = &expr.kind else { return None };
+    let mut used = Vec::new();
+    crate::declare::names_of(&expr, &mut used);
+    let (scope, _) = names.scope(&used, index);
+    let mut evaluator = Evaluator::new(text, &scope);
+    let Callee::Helper(helper) = evaluator.callee(&call.function) else { return None };
+    if helper.name != "workload" {
+        return None;
+    }
+    evaluator.quiet = errors.iter().any(|e| e.unclosed);
+    let bound = evaluator.bind(helper, call);
+    let bases: Vec<usize> = std::iter::once(item.start)
+        .chain(evaluator.dependencies.iter().map(|stamp| names.start_of_stamp(*stamp)))
+        .collect();
+    let found = crate::declare::syntax_findings(&errors).into_iter().chain(evaluator.findings);
+    findings.extend(found.map(|f| Bases(&bases).resolve_finding(&f)));
+    let range = item.start + expr.range.start..item.start + expr.range.end;
+    let value = bound.get("id");
+    let id_range = value.map_or(range.clone(), |v| Bases(&bases).resolve(&v.range));
+    let id = match value.map(|v| &v.kind) {
+        Some(ValueKind::Str(id)) => Some(id.clone()),
+        _ => None,
+    };
+    Some(Statement { id, range, id_range })
+}
+
+/// The offset of the call of `workload`, if the item's text begins with it or assigns it.
+fn call_start(text: &str, imports: &Imports) -> Option<usize> {
+    let after_equals = text.find('=').map(|n| n + 1).filter(|n| !text[..*n].contains('('));
+    [Some(0), after_equals].into_iter().flatten().find_map(|from| {
+        let start = from + text[from..].len() - text[from..].trim_start().len();
+        let callee = text[start..].split('(').next()?.trim();
+        let name = match callee.split_once('.') {
+            Some((module, name)) if imports.is_module(module.trim()) => name.trim(),
+            Some(_) => return None,
+            None => imports.of_name(callee)?,
+        };
+        (name == "workload").then_some(start)
+    })
+}
+
+/// Sorts the declarations into apps and reports what is wrong with their names.
+pub(crate) fn group(
+    text: &str,
+    parts: &[Part],
+    statement: Option<Statement>,
+    file: &FileContext,
+    findings: &mut Vec<Finding>,
+) -> Grouping {
+    let mut grouping = Grouping::default();
+    let mut apps: HashMap<&str, (usize, &Part)> = HashMap::new();
+    let mut count = 0;
+    let mut second = None;
+    for part in parts {
+        let Some(d) = part.declarations().next() else { continue };
+        check_name(part, d, findings);
+        let app = match apps.get(d.app.name.as_str()) {
+            Some((app, first))
+                if first.declarations().all(|f| f.kind == DeclarationKind::Func)
+                    && d.kind == DeclarationKind::Func =>
+            {
+                *app
+            }
+            known => {
+                if let Some((_, first)) = known {
+                    duplicate_name(part, d, first, &apps, findings);
+                    grouping.broken = true;
+                }
+                if count == 1 {
+                    second = Some(part);
+                }
+                apps.entry(&d.app.name).or_insert((count, part));
+                count += 1;
+                count - 1
+            }
+        };
+        grouping.app_of.push(app);
+    }
+    match statement {
+        Some(statement) => {
+            if let Some(id) = &statement.id
+                && !limits::is_id(id)
+            {
+                let finding = bad_name("the workload's id", id, statement.id_range.clone());
+                findings.push(with_slug(finding, id, &statement.id_range, text));
+                grouping.broken = true;
+            }
+            grouping.broken |= statement.id.is_none();
+            grouping.id = statement.id.unwrap_or_default();
+            grouping.id_range = Some(statement.id_range);
+        }
+        None => {
+            let first = parts.first().and_then(|p| p.declarations().next());
+            grouping.id = first.map(|d| d.app.name.clone()).unwrap_or_default();
+            grouping.id_range = first.zip(parts.first()).map(|(d, p)| p.place(&d.range_of("/name")));
+            if let (Some(second), Some(first)) = (second, parts.first()) {
+                several(text, first, second, file, findings);
+                grouping.broken = true;
+            }
+        }
+    }
+    grouping
+}
+
+fn several(text: &str, first: &Part, second: &Part, file: &FileContext, findings: &mut Vec<Finding>) {
+    let Some(d) = second.declarations().next() else { return };
+    let stem = file.path.as_ref().and_then(|p| p.file_stem()).map(|s| s.to_string_lossy().into_owned());
+    let id = slug(stem.as_deref().unwrap_or("workload")).unwrap_or_else(|| "workload".to_owned());
+    let place = first.item.start;
+    let mut finding = Finding::error(
+        "MVM009",
+        second.place(&d.decorator),
+        "several apps in one file need `mvm.workload(id=…)`, which names the workload that they form",
+    );
+    if let Some(f) = first.declarations().next() {
+        finding = finding.related(first.place(&f.decorator), "the first app is here");
+        let module = callee_module(text, &first.place(&f.call.callee));
+        let call = format!("{module}workload(id=\"{id}\")\n\n\n");
+        if !module.is_empty() {
+            finding = finding.fix("Insert `mvm.workload`", Applicability::Safe, vec![(place..place, call)]);
+        }
+    }
+    findings.push(finding);
+    let _ = (first_place, line_after);
+}
+
+/// `mvm.` of `mvm.app`; empty when the helper was imported by name.
+fn callee_module<'t>(text: &'t str, callee: &TextRange) -> &'t str {
+    let callee = text.get(callee.clone()).unwrap_or("");
+    callee.rfind('.').map_or("", |n| &callee[..=n])
+}
+
+fn bad_name(what: &str, name: &str, range: TextRange) -> Finding {
+    let reason = if name.is_empty() {
+        "is empty".to_owned()
+    } else {
+        "must be 1 to 63 lower-case letters, digits and hyphens and start with a letter".to_owned()
+    };
+    Finding::error("MVM006", range, format!("{what} {reason}"))
+}
+
+fn with_slug(finding: Finding, name: &str, range: &TextRange, text: &str) -> Finding {
+    let literal = text.get(range.clone()).is_some_and(|t| t.starts_with(['"', '\'']));
+    match slug(name) {
+        Some(slug) if literal => finding.fix(
+            format!("Rename to \"{slug}\""),
+            Applicability::Safe,
+            vec![(range.clone(), format!("\"{slug}\""))],
+        ),
+        _ => finding,
+    }
+}
+
+/// The valid name nearest to one that is not.
+pub(crate) fn slug(name: &str) -> Option<String> {
+    let mut out = String::new();
+    for c in name.chars() {
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => out.push(c),
+            _ if out.is_empty() || out.ends_with('-') => {}
+            _ => out.push('-'),
+        }
+    }
+    let trimmed = out.trim_matches('-').trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+    let slug: String = trimmed.chars().take(63).collect();
+    let slug = slug.trim_end_matches('-').to_owned();
+    limits::is_id(&slug).then_some(slug)
+}
+
+fn check_name(part: &Part, d: &Declaration, findings: &mut Vec<Finding>) {
+    let name = &d.app.name;
+    if limits::is_id(name) {
+        return;
+    }
+    let given = d.call.get("name");
+    if given.is_some_and(|v| v.kind == ValueKind::Refused) {
+        return;
+    }
+    let range = d.range_of("/name");
+    let finding = bad_name("the app's name", name, part.place(&range));
+    let edit = slug(name).map(|slug| match given {
+        Some(value) if value.origin.is_none() => (part.place(&value.range), format!("\"{slug}\"")),
+        Some(_) => (0..0, String::new()),
+        // The function's name is not a valid one: the app gets its own.
+        None => {
+            let at = part.place(&d.call.arguments_range).start;
+            let comma = if d.call.arguments.is_empty() { "" } else { ", " };
+            (at..at, format!("name=\"{slug}\"{comma}"))
+        }
+    });
+    findings.push(match edit {
+        Some((range, text)) if !text.is_empty() => {
+            finding.fix("Give it a valid name", Applicability::Safe, vec![(range, text)])
+        }
+        _ => finding,
+    });
+}
+
+fn duplicate_name(
+    part: &Part,
+    d: &Declaration,
+    first: &Part,
+    apps: &HashMap<&str, (usize, &Part)>,
+    findings: &mut Vec<Finding>,
+) {
+    let range = part.place(&d.range_of("/name"));
+    let mut finding =
+        Finding::error("MVM006", range, "another app has the same name: names are unique in a workload");
+    if let Some(f) = first.declarations().next() {
+        finding = finding.related(first.place(&f.range_of("/name")), "the other one is here");
+    }
+    let free = (2..100).map(|n| format!("{}-{n}", d.app.name)).find(|n| !apps.contains_key(n.as_str()));
+    if let (Some(free), Some(value)) = (free, d.call.get("name"))
+        && value.origin.is_none()
+    {
+        let edit = (part.place(&value.range), format!("\"{free}\""));
+        finding = finding.fix(format!("Rename to \"{free}\""), Applicability::Safe, vec![edit]);
+    }
+    findings.push(finding);
+}
+
+/// Puts everything together; IR and source map are made when they are looked at.
+pub(crate) fn analysis(
+    parts: Vec<Part>,
+    grouping: Grouping,
+    findings: Vec<Finding>,
+    errors: Vec<TextRange>,
+) -> Analysis {
+    let parts = Arc::new(parts);
+    let declared = {
+        let (parts, grouping) = (Arc::clone(&parts), grouping.clone());
+        Deferred::new(move || views(&parts, &grouping))
+    };
+    let workloads = if parts.is_empty() {
+        Deferred::default()
+    } else {
+        Deferred::new(move || vec![lowered(&parts, &grouping, &errors)])
+    };
+    Analysis { workloads, findings, declarations: declared }
+}
+
+fn views(parts: &[Part], grouping: &Grouping) -> Vec<AppDeclaration> {
+    let mut out = Vec::new();
+    for (part, app) in parts.iter().zip(&grouping.app_of) {
+        for d in part.declarations() {
+            let mut parameters = d.function.parameters.clone();
+            for p in &mut parameters {
+                p.name_range = part.place(&p.name_range);
+                p.annotation = p.annotation.as_ref().map(|r| part.place(r));
+                p.default = p.default.as_ref().map(|r| part.place(r));
+            }
+            out.push(AppDeclaration {
+                kind: d.kind,
+                name: d.app.name.clone(),
+                function: d.function.name.clone(),
+                range: part.place(&d.range),
+                decorator: part.place(&d.decorator),
+                function_name: part.place(&d.function.name_range),
+                workload: 0,
+                app: *app,
+                parameters,
+                is_async: d.function.is_async,
+            });
+        }
+    }
+    out
+}
+
+fn lowered(parts: &[Part], grouping: &Grouping, errors: &[TextRange]) -> LoweredWorkload {
+    let mut apps: Vec<App> = Vec::new();
+    let mut volumes: Vec<Volume> = Vec::new();
+    let mut entries = Vec::new();
+    let mut complete = !grouping.broken;
+    if let Some(range) = &grouping.id_range {
+        entries.push(("/id".to_owned(), range.clone(), None));
+        complete &= !touches(errors, range);
+    }
+    for (part, index) in parts.iter().zip(&grouping.app_of) {
+        let Some(d) = part.declarations().next() else { continue };
+        complete &= !d.incomplete && !touches(errors, &part.item.range());
+        for dependency in d.pointers.iter().filter_map(|(_, _, definition)| definition.as_ref()) {
+            complete &= !touches(errors, &part.place(dependency));
+        }
+        for volume in &d.volumes {
+            if !volumes.iter().any(|v| v.name == volume.name) {
+                volumes.push(volume.clone());
+            }
+        }
+        let place = |(pointer, range, definition): &(String, TextRange, Option<TextRange>), prefix: &str| {
+            (format!("{prefix}{pointer}"), part.place(range), definition.as_ref().map(|r| part.place(r)))
+        };
+        match apps.get_mut(*index) {
+            None => {
+                let prefix = format!("/apps/{}", apps.len());
+                entries.push((prefix.clone(), part.place(&d.decorator), None));
+                entries.extend(d.pointers.iter().map(|p| place(p, &prefix)));
+                apps.push(d.app.clone());
+            }
+            Some(app) => {
+                // `func` with the name of another adds its entrypoints to that app.
+                let first = app.entrypoints.len();
+                let added = d.app.entrypoints.iter().cloned().map(not_primary);
+                app.entrypoints.extend(added);
+                for (pointer, range, definition) in &d.pointers {
+                    if let Some((n, rest)) = entrypoint_pointer(pointer) {
+                        let pointer = format!("/entrypoints/{}{rest}", first + n);
+                        entries.push(place(
+                            &(pointer, range.clone(), definition.clone()),
+                            &format!("/apps/{index}"),
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    let workload = Workload {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        id: grouping.id.clone(),
+        apps,
+        volumes,
+        extensions: serde_json::Map::new(),
+    };
+    complete = complete && workload.validate().is_empty();
+    LoweredWorkload { workload, source_map: SourceMap { entries }, complete }
+}
+
+fn entrypoint_pointer(pointer: &str) -> Option<(usize, &str)> {
+    let rest = pointer.strip_prefix("/entrypoints/")?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    Some((rest[..end].parse().ok()?, &rest[end..]))
+}
+
+fn not_primary(mut entrypoint: Entrypoint) -> Entrypoint {
+    if let Entrypoint::Function { primary, .. } = &mut entrypoint {
+        *primary = false;
+    }
+    entrypoint
+}
+
+/// Is there an error in this range? `errors` are sorted by start.
+fn touches(errors: &[TextRange], range: &TextRange) -> bool {
+    let from = errors.partition_point(|e| e.start < range.start);
+    errors.get(from).is_some_and(|e| e.start < range.end)
+}
