@@ -95,7 +95,7 @@ impl Builder<'_> {
         let image = self.image_lock(before)?;
         lock.apps.insert(name.to_owned(), image.clone());
         let base = self.base(&image)?;
-        let dependencies = self.dependencies(&sources, &base)?;
+        let dependencies = self.dependencies(&sources, &base, &image)?;
         let source = self.ctx.stage(Stage::Source, name, || {
             let layer = self.store.write(&source::under_app(&sources)?, LayerRole::Source)?;
             Ok((layer, false))
@@ -183,16 +183,15 @@ impl Builder<'_> {
     }
 
     /// The dependency layer, cached by the lockfile and the interpreters.
-    fn dependencies(&self, sources: &Tree, base: &Base) -> Result<Option<Locked>> {
+    fn dependencies(&self, sources: &Tree, base: &Base, image: &ImageLock) -> Result<Option<Locked>> {
         let (Dependencies::Python { lockfile, .. } | Dependencies::Node { lockfile, .. }) =
             &self.app.dependencies
         else {
             return Ok(None);
         };
         let bytes = self.lockfile(sources, lockfile)?;
-        let versions: BTreeMap<String, String> =
-            base.interpreters.iter().filter_map(|(l, path)| Some((l.clone(), version_in(path)?))).collect();
-        let declared = serde_json::to_vec(&(&self.app.dependencies, &base.interpreters)).map_err(internal)?;
+        let versions = versions(base, image);
+        let declared = serde_json::to_vec(&(&self.app.dependencies, &versions)).map_err(internal)?;
         let key = key("dependencies", &[&declared, &bytes]);
         self.ctx.stage(Stage::Dependencies, format!("{}: {lockfile}", self.app.name), || {
             let index = self.index("dependencies", &key)?;
@@ -277,6 +276,14 @@ fn merge_env(env: &mut BTreeMap<String, String>, added: impl IntoIterator<Item =
     }
 }
 
+/// What dependencies are chosen by: `python` → `3.11`, `glibc` → `2.36`.
+fn versions(base: &Base, image: &ImageLock) -> BTreeMap<String, String> {
+    let interpreters = base.interpreters.iter().filter_map(|(l, path)| Some((l.clone(), version_in(path)?)));
+    let libc = image.packages.iter().find(|p| matches!(p.name.as_str(), "libc6" | "glibc"));
+    let libc = libc.and_then(|p| Some(("glibc".to_owned(), p.version.split(['-', '+']).next()?.to_owned())));
+    interpreters.chain(libc).collect()
+}
+
 /// `/usr/bin/python3.11` → `3.11`
 fn version_in(interpreter: &str) -> Option<String> {
     let name = interpreter.rsplit('/').next()?;
@@ -295,4 +302,30 @@ pub(super) fn seed(home: &Home, app: &str, lock: ImageLock, layer: Layer) -> Res
     file.apps.insert(app.to_owned(), lock);
     let path = home.data_dir("builds/hello")?.join(artifacts::LOCK);
     file.write_if_changed(&path, &LockFile::default())
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn search_paths_grow_at_the_front_and_others_are_replaced() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let mut env = BTreeMap::from([pair("PYTHONPATH", "/sdk"), pair("X", "old")]);
+        merge_env(&mut env, [pair("PYTHONPATH", "/site"), pair("X", "new"), pair("Y", "y")]);
+        assert_eq!(env, BTreeMap::from([pair("PYTHONPATH", "/site:/sdk"), pair("X", "new"), pair("Y", "y")]));
+    }
+
+    #[test]
+    fn versions_are_read_from_interpreters() {
+        assert_eq!(version_in("/usr/bin/python3.11"), Some("3.11".into()));
+        assert_eq!(version_in("/nix/store/x-3.12/bin/node22"), Some("22".into()));
+        assert_eq!(version_in("/usr/bin/python"), None);
+    }
+
+    #[test]
+    fn keys_tell_apart_what_concatenation_would_not() {
+        assert_ne!(key("a", &[b"xy", b"z"]), key("a", &[b"x", b"yz"]));
+        assert_ne!(key("a", &[b"x"]), key("b", &[b"x"]));
+    }
 }
