@@ -5,12 +5,21 @@ local tests = {}
 function tests.a_file_with_errors_is_not_built()
   local bufnr = T.open('insecure/insecure.py')
   T.client(bufnr)
+  local ended
+  vim.api.nvim_create_autocmd('User', {
+    pattern = 'MvmJobEnded',
+    once = true,
+    callback = function(event)
+      ended = event.data.result
+    end,
+  })
   vim.cmd.MvmBuild('insecure')
-  local said = T.eventually('a refusal', function()
-    return T.said[1]
+  T.eventually('a refusal', function()
+    return ended
   end)
-  assert(said.text:find('insecure', 1, true) and said.level == vim.log.levels.ERROR, vim.inspect(T.said))
-  T.equal(false, require('mvm.jobs').last.success)
+  T.equal(false, ended.success)
+  assert(ended.summary:find('has errors and cannot be built', 1, true), ended.summary)
+  assert(T.text(vim.fn.bufnr('mvm://output')):find('cannot be built', 1, true))
 end
 
 function tests.arguments_that_are_no_json_are_refused_here()

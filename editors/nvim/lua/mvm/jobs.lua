@@ -35,7 +35,7 @@ local function write(text)
   local tail = vim.api.nvim_buf_get_lines(target, last - 1, last, false)[1] or ''
   local lines = vim.split(tail .. text:gsub('\r\n', '\n'), '\n', { plain = true })
   for i, line in ipairs(lines) do
-    lines[i] = i == 1 and plain(line) or plain(line)
+    lines[i] = plain(line)
   end
   vim.api.nvim_buf_set_lines(target, last - 1, last, false, lines)
   local count = vim.api.nvim_buf_line_count(target)
@@ -59,28 +59,23 @@ function M.show()
   local target = output_buffer()
   if #vim.fn.win_findbuf(target) == 0 then
     local current = vim.api.nvim_get_current_win()
-    vim.cmd('botright 10sbuffer ' .. target)
+    vim.cmd('botright sbuffer ' .. target)
+    vim.api.nvim_win_set_height(0, 10)
     vim.api.nvim_set_current_win(current)
   end
 end
 
+--- The end of a build or a run. The server itself tells the user in a message; here it is kept.
 local function finish(command, argument, err, result)
   M.running[argument.uri] = nil
-  if err then
-    M.last = { success = false, summary = err.message, error = err }
-    write(err.message .. '\n')
-    return client_of.say(err.message, vim.log.levels.ERROR)
-  end
-  M.last = result
-  write(result.summary .. '\n')
-  local outcome = vim.tbl_get(result, 'details', 'outcome')
+  M.last = result or { success = false, summary = err.message, error = err }
+  write(M.last.summary .. '\n')
+  local outcome = vim.tbl_get(M.last, 'details', 'outcome')
   local traceback = type(outcome) == 'table' and outcome.traceback
   if type(traceback) == 'string' then
     write(traceback .. '\n')
   end
-  local level = (result.success or result.cancelled) and vim.log.levels.INFO or vim.log.levels.ERROR
-  client_of.say(result.summary, level)
-  vim.api.nvim_exec_autocmds('User', { pattern = 'MvmJobEnded', data = { command = command, result = result } })
+  vim.api.nvim_exec_autocmds('User', { pattern = 'MvmJobEnded', data = { command = command, result = M.last } })
 end
 
 --- Starts a build or a run.
