@@ -1,0 +1,241 @@
+//! The KVM back end on real hardware semantics: QEMU emulates a machine with AMD's SVM, Debian's stock `kvm_amd` runs
+//! in it, and the suites of guests, policy and walls run there with `--hypervisor kvm`. No line of them knows it.
+
+// A test ends where something is not as it should be, in its helpers too.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mvm_tests::cpio::Archive;
+use mvm_tests::world::{World, broken, programs};
+
+/// What an outer machine runs, and how: test programs of this build.
+const SUITES: &[(&str, &[&str])] = &[
+    ("tiny_guests", &["--test-threads=1"]),
+    ("walls", &["--test-threads=1"]),
+    ("outcomes", &["--include-ignored", "--test-threads=1"]),
+    ("policy", &["--include-ignored", "--test-threads=1"]),
+];
+/// Modules of the kernel's package that make a hypervisor of it, in load order.
+const MODULES: &[&str] = &["irqbypass", "kvm", "kvm-amd"];
+/// Programs that the suites, the supervisor and this machine's first process start.
+const TOOLS: &[&str] = &["mke2fs", "sha256sum", "kill", "sh"];
+/// The whole test; one that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(480);
+
+const APP: &str = "import mvm\n\n@mvm.app(name=\"moody\", image=mvm.nix_packages([\"python3\"]))\ndef f():\n    return 1\n";
+
+#[test]
+#[ignore = "boots guests in a guest: cargo xtask test kvm"]
+fn guests_policy_and_walls_hold_on_hardware_kvm() {
+    let world = World::with_app(APP);
+    world.mvmctl(&["build", "app.py", "--lock", "mvm.lock"]).expect(0);
+    let image = outer_image(&world);
+    let kernel = vmlinuz(&world);
+    let output = boot(&kernel, &image);
+    for line in output.lines().filter(|line| line.starts_with("test ") || line.starts_with("running")) {
+        println!("{line}");
+    }
+    let passed = output.matches("test result: ok.").count();
+    assert!(
+        output.contains("OUTER-EXIT 0") && passed == SUITES.len(),
+        "{passed} of {} suites passed in the outer machine:\n{}",
+        SUITES.len(),
+        tail(&output, 12_000)
+    );
+}
+
+fn tail(text: &str, most: usize) -> &str {
+    let start = text.len().saturating_sub(most);
+    text.get((start..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0)..).unwrap_or(text)
+}
+
+/// Everything that the outer machine has, as its initial RAM disk.
+fn outer_image(world: &World) -> PathBuf {
+    let mut archive = Archive::default();
+    archive.device("dev/console", 5, 1);
+    archive.device("dev/null", 1, 3);
+    let init = programs().join("outer-init");
+    let mut binaries = vec![(init, "init".to_owned())];
+    for name in ["mvmctl", "mvm-supervisor", "mvm-vmm", "mvm-guest-agent"] {
+        binaries.push((programs().join(name), format!("outer/bin/{name}")));
+    }
+    // Where the test programs of the VMM look for it: the path they were compiled with.
+    binaries.push((programs().join("mvm-vmm"), programs().join("mvm-vmm").to_string_lossy().into_owned()));
+    for (suite, _) in SUITES {
+        binaries.push((test_program(suite), format!("outer/{suite}")));
+    }
+    for tool in TOOLS {
+        binaries.push((find(tool), format!("bin/{tool}")));
+    }
+    let mut libraries = std::collections::BTreeSet::new();
+    for (from, to) in &binaries {
+        libraries.extend(libraries_of(from));
+        archive.program(to.trim_start_matches('/'), &stripped(from, world));
+    }
+    for library in libraries {
+        let bytes = std::fs::read(&library).unwrap();
+        archive.program(library.to_string_lossy().trim_start_matches('/'), &bytes);
+    }
+    let mut order = String::new();
+    for module in MODULES {
+        archive.file(&format!("outer/{module}.ko"), &module_bytes(world, module));
+        order.push_str(&format!("/outer/{module}.ko\n"));
+    }
+    archive.file("outer/modules", order.as_bytes());
+    archive.tree("e2e-cache", &World::cache(), |path| {
+        ["layers", "kernels", "index"].iter().any(|part| path.components().any(|c| c.as_os_str() == *part))
+    });
+    archive.file("outer/mvm.lock", &std::fs::read(world.path("mvm.lock")).unwrap());
+    archive.file("outer/environment", environment().as_bytes());
+    archive.program("outer/run", script().as_bytes());
+    archive.file("outer/program", b"/bin/sh\n/outer/run");
+    let path = world.path("outer.cpio");
+    std::fs::write(&path, archive.finish()).unwrap();
+    path
+}
+
+fn environment() -> String {
+    [
+        "PATH=/bin:/outer/bin",
+        "HOME=/tmp",
+        "MVM_BIN_DIR=/outer/bin",
+        "MVM_HYPERVISOR=kvm",
+        "MVM_TEST_LOCK=/outer/mvm.lock",
+        "MVM_BOOT_TESTS=1",
+        "RUST_BACKTRACE=0",
+    ]
+    .join("\n")
+}
+
+fn script() -> String {
+    let runs: Vec<String> =
+        SUITES.iter().map(|(name, arguments)| format!("/outer/{name} {} || bad=1", arguments.join(" "))).collect();
+    format!("#!/bin/sh\nbad=0\n{}\nexit $bad\n", runs.join("\n"))
+}
+
+/// A test program of this build: the newest of its name, beside this one or among its dependencies.
+fn test_program(name: &str) -> PathBuf {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
+    let mut found: Vec<(std::time::SystemTime, PathBuf)> = std::fs::read_dir(&deps)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_none())
+        .filter(|path| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            file.rsplit_once('-').is_some_and(|(stem, _)| stem == name)
+        })
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .collect();
+    found.sort();
+    match found.pop() {
+        Some((_, path)) => path,
+        None => broken(&format!("there is no test program {name} in {}; build all tests first", deps.display())),
+    }
+}
+
+fn find(tool: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    match dirs.map(|dir| dir.join(tool)).find(|path| path.is_file()) {
+        Some(path) => path,
+        None => broken(&format!("{tool} is not installed")),
+    }
+}
+
+/// The shared libraries of a program, and its loader, as the loader itself tells.
+fn libraries_of(program: &Path) -> Vec<PathBuf> {
+    let output = Command::new("ldd").arg(program).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
+}
+
+/// Without its debug information: the outer machine keeps every byte in memory.
+fn stripped(program: &Path, world: &World) -> Vec<u8> {
+    let copy = world.path("stripped");
+    let done = Command::new("strip").arg("-o").arg(&copy).arg(program).stderr(Stdio::null()).status();
+    match done {
+        Ok(status) if status.success() => std::fs::read(copy).unwrap(),
+        _ => std::fs::read(program).unwrap(),
+    }
+}
+
+/// The package of the guest kernel, as the build fetched it: it has the hypervisor's modules as well.
+fn kernel_package() -> PathBuf {
+    let mut files = mvm_tests::world::files_below(&World::cache());
+    files.retain(|path| path.metadata().is_ok_and(|m| m.len() > 5 << 20));
+    let holds_kernel = |path: &PathBuf| {
+        let output = Command::new("dpkg-deb").args(["-f"]).arg(path).arg("Package").output();
+        output.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).starts_with("linux-image-"))
+    };
+    match files.into_iter().find(holds_kernel) {
+        Some(path) => path,
+        None => broken("the cache has no kernel package; is the host's own kernel used?"),
+    }
+}
+
+/// One file of the kernel's package.
+fn from_package(world: &World, wanted: &str) -> Vec<u8> {
+    let unpacked = world.path("kernel-package");
+    if !unpacked.is_dir() {
+        let done = Command::new("dpkg-deb").arg("-x").arg(kernel_package()).arg(&unpacked).status().unwrap();
+        assert!(done.success(), "dpkg-deb: {done}");
+    }
+    let found = mvm_tests::world::files_below(&unpacked).into_iter().find(|path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(wanted))
+    });
+    match found {
+        Some(path) => std::fs::read(path).unwrap(),
+        None => broken(&format!("the kernel's package has no {wanted}")),
+    }
+}
+
+fn module_bytes(world: &World, name: &str) -> Vec<u8> {
+    from_package(world, &format!("{name}.ko"))
+}
+
+fn vmlinuz(world: &World) -> PathBuf {
+    let path = world.path("vmlinuz");
+    std::fs::write(&path, from_package(world, "vmlinuz-")).unwrap();
+    path
+}
+
+/// Boots the outer machine and gives all it printed.
+fn boot(kernel: &Path, image: &Path) -> String {
+    let khz = std::fs::read_to_string("/proc/cpuinfo")
+        .unwrap()
+        .lines()
+        .find_map(|line| line.strip_prefix("cpu MHz")?.split(':').nth(1)?.trim().parse::<f64>().ok())
+        .map_or(2_000_000, |mhz| (mhz * 1000.0) as u64);
+    let mut child = Command::new(find("qemu-system-x86_64"))
+        .args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,+svm,-la57", "-smp", "2", "-m", "4096"])
+        .args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"])
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(image)
+        .args(["-append", &format!("console=ttyS0 panic=-1 quiet tsc_early_khz={khz} nokaslr mitigations=off")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut stdout, &mut text);
+        String::from_utf8_lossy(&text).replace('\r', "")
+    });
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > LIMIT {
+            let _ = child.kill();
+            let _ = child.wait();
+            broken(&format!("the outer machine did not end in {LIMIT:?}:\n{}", tail(&reader.join().unwrap(), 8000)));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    reader.join().unwrap()
+}
