@@ -100,7 +100,7 @@ pub struct BuildFlags {
     #[arg(long, env = "MVM_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub offline: bool,
     /// Lock of exact package versions to obey and to update
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "MVM_LOCK")]
     pub lock: Option<PathBuf>,
 }
 

@@ -60,7 +60,8 @@ impl Archive {
 
     fn entry(&mut self, name: &str, mode: u32, data: &[u8], (major, minor): (u32, u32)) {
         self.entries += 1;
-        let fields = [self.entries, mode, 0, 0, 1, 0, data.len() as u32, 0, 0, major, minor, name.len() as u32 + 1, 0];
+        let fields =
+            [self.entries, mode, 0, 0, 1, 0, data.len() as u32, 0, 0, major, minor, name.len() as u32 + 1, 0];
         self.bytes.extend_from_slice(b"070701");
         for field in fields {
             self.bytes.extend_from_slice(format!("{field:08X}").as_bytes());

@@ -1,4 +1,5 @@
 //! What the end-to-end tests share: the repository as data, and a world of its own for each test that boots.
 
+pub mod cpio;
 pub mod repository;
 pub mod world;

@@ -138,6 +138,15 @@ impl World {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("XDG_CACHE_HOME", Self::cache()).env("XDG_DATA_HOME", self.data());
         command.env("XDG_STATE_HOME", self.state()).env("HOME", self.dir.path());
+        // The same tests run on another hypervisor, on a machine that has no archive of packages.
+        if let Some(hypervisor) = std::env::var_os("MVM_HYPERVISOR") {
+            command.env("MVM_HYPERVISOR", hypervisor);
+        }
+        if let Some(lock) = std::env::var_os("MVM_TEST_LOCK") {
+            let ours = self.dir.path().join("mvm.lock");
+            let _ = std::fs::copy(lock, &ours);
+            command.env("MVM_LOCK", ours);
+        }
     }
 
     /// Runs `mvmctl` to its end.

@@ -25,7 +25,8 @@ const TOOLS: &[&str] = &["mke2fs", "sha256sum", "kill", "sh"];
 /// The whole test; one that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(480);
 
-const APP: &str = "import mvm\n\n@mvm.app(name=\"moody\", image=mvm.nix_packages([\"python3\"]))\ndef f():\n    return 1\n";
+const APP: &str =
+    "import mvm\n\n@mvm.app(name=\"moody\", image=mvm.nix_packages([\"python3\"]))\ndef f():\n    return 1\n";
 
 #[test]
 #[ignore = "boots guests in a guest: cargo xtask test kvm"]
@@ -85,16 +86,27 @@ fn outer_image(world: &World) -> PathBuf {
         order.push_str(&format!("/outer/{module}.ko\n"));
     }
     archive.file("outer/modules", order.as_bytes());
-    archive.tree("e2e-cache", &World::cache(), |path| {
+    archive.tree("outer/e2e-cache", &World::cache(), |path| {
         ["layers", "kernels", "index"].iter().any(|part| path.components().any(|c| c.as_os_str() == *part))
     });
-    archive.file("outer/mvm.lock", &std::fs::read(world.path("mvm.lock")).unwrap());
+    archive.file("outer/mvm.lock", lock(world).as_bytes());
     archive.file("outer/environment", environment().as_bytes());
     archive.program("outer/run", script().as_bytes());
     archive.file("outer/program", b"/bin/sh\n/outer/run");
     let path = world.path("outer.cpio");
     std::fs::write(&path, archive.finish()).unwrap();
     path
+}
+
+/// The lock of one app, for every app of the suites: all are made of the same packages.
+fn lock(world: &World) -> String {
+    let text = std::fs::read_to_string(world.path("mvm.lock")).unwrap();
+    let mut lock: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let one = lock["apps"]["moody"].clone();
+    for app in ["keeper", "caller", "broken", "slow", "bare"] {
+        lock["apps"][app] = one.clone();
+    }
+    lock.to_string()
 }
 
 fn environment() -> String {
@@ -111,8 +123,10 @@ fn environment() -> String {
 }
 
 fn script() -> String {
-    let runs: Vec<String> =
-        SUITES.iter().map(|(name, arguments)| format!("/outer/{name} {} || bad=1", arguments.join(" "))).collect();
+    let runs: Vec<String> = SUITES
+        .iter()
+        .map(|(name, arguments)| format!("/outer/{name} {} || bad=1", arguments.join(" ")))
+        .collect();
     format!("#!/bin/sh\nbad=0\n{}\nexit $bad\n", runs.join("\n"))
 }
 
@@ -133,7 +147,9 @@ fn test_program(name: &str) -> PathBuf {
     found.sort();
     match found.pop() {
         Some((_, path)) => path,
-        None => broken(&format!("there is no test program {name} in {}; build all tests first", deps.display())),
+        None => {
+            broken(&format!("there is no test program {name} in {}; build all tests first", deps.display()))
+        }
     }
 }
 
@@ -184,9 +200,9 @@ fn from_package(world: &World, wanted: &str) -> Vec<u8> {
         let done = Command::new("dpkg-deb").arg("-x").arg(kernel_package()).arg(&unpacked).status().unwrap();
         assert!(done.success(), "dpkg-deb: {done}");
     }
-    let found = mvm_tests::world::files_below(&unpacked).into_iter().find(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(wanted))
-    });
+    let found = mvm_tests::world::files_below(&unpacked)
+        .into_iter()
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(wanted)));
     match found {
         Some(path) => std::fs::read(path).unwrap(),
         None => broken(&format!("the kernel's package has no {wanted}")),
@@ -211,13 +227,27 @@ fn boot(kernel: &Path, image: &Path) -> String {
         .find_map(|line| line.strip_prefix("cpu MHz")?.split(':').nth(1)?.trim().parse::<f64>().ok())
         .map_or(2_000_000, |mhz| (mhz * 1000.0) as u64);
     let mut child = Command::new(find("qemu-system-x86_64"))
-        .args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,+svm,-la57", "-smp", "2", "-m", "4096"])
+        .args([
+            "-M",
+            "q35",
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max,+svm,-la57",
+            "-smp",
+            "2",
+            "-m",
+            "4096",
+        ])
         .args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"])
         .arg("-kernel")
         .arg(kernel)
         .arg("-initrd")
         .arg(image)
-        .args(["-append", &format!("console=ttyS0 panic=-1 quiet tsc_early_khz={khz} nokaslr mitigations=off")])
+        .args([
+            "-append",
+            &format!("console=ttyS0 panic=-1 quiet tsc_early_khz={khz} nokaslr mitigations=off"),
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -233,7 +263,10 @@ fn boot(kernel: &Path, image: &Path) -> String {
         if start.elapsed() > LIMIT {
             let _ = child.kill();
             let _ = child.wait();
-            broken(&format!("the outer machine did not end in {LIMIT:?}:\n{}", tail(&reader.join().unwrap(), 8000)));
+            broken(&format!(
+                "the outer machine did not end in {LIMIT:?}:\n{}",
+                tail(&reader.join().unwrap(), 8000)
+            ));
         }
         std::thread::sleep(Duration::from_millis(100));
     }

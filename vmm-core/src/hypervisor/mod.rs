@@ -15,7 +15,7 @@ pub use probe::{KvmReport, Probe, QemuReport, probe};
 pub(crate) use probe::{TscMeter, probe_quickly};
 
 use crate::machine::HypervisorChoice;
-use crate::{Error, ErrorKind, Result};
+use crate::Result;
 
 /// A machine to start. All files are open already: the VMM process needs no access to the file system for them.
 #[derive(Debug)]
@@ -57,22 +57,17 @@ pub trait Hypervisor: Send + Sync {
     fn command(&self, spec: &VmSpec) -> Result<Command>;
 }
 
-/// The hypervisor for a choice.
+/// The hypervisor for a choice: our own VMM where KVM is hardware's, QEMU elsewhere.
 pub fn select(choice: HypervisorChoice, probe: &Probe) -> Result<Box<dyn Hypervisor>> {
     match choice {
-        HypervisorChoice::Kvm => kvm::refuse(probe),
-        HypervisorChoice::Auto | HypervisorChoice::Qemu => match &probe.qemu.program {
-            Some(program) => {
-                Ok(Box::new(qemu::Qemu { program: program.clone(), accelerated: probe.kvm.is_hardware() }))
-            }
-            None => Err(Error::new(
-                ErrorKind::Environment,
-                "choosing a hypervisor: qemu-system-x86_64 is not installed",
-            )
-            .help(
-                "install it (Debian and Ubuntu: the package qemu-system-x86), or set MVM_QEMU to its path",
-            )),
+        HypervisorChoice::Kvm => Ok(Box::new(kvm::open(probe)?)),
+        HypervisorChoice::Qemu => Ok(Box::new(qemu::open(probe)?)),
+        HypervisorChoice::Auto if probe.kvm.is_hardware() => match kvm::open(probe) {
+            Ok(kvm) => Ok(Box::new(kvm)),
+            // A release without our VMM runs on QEMU, which uses KVM as well.
+            Err(_) => Ok(Box::new(qemu::open(probe)?)),
         },
+        HypervisorChoice::Auto => Ok(Box::new(qemu::open(probe)?)),
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use agent_protocol::{PORT_NAME, SCRATCH_SERIAL, layer_serial};
 
-use super::{Hypervisor, VmSpec, command_line};
-use crate::Result;
+use super::{Hypervisor, Probe, VmSpec, command_line};
+use crate::{Error, ErrorKind, Result};
 
 /// QEMU.
 #[derive(Debug)]
@@ -17,6 +17,18 @@ pub struct Qemu {
     pub program: PathBuf,
     /// Whether KVM runs the guest.
     pub accelerated: bool,
+}
+
+/// QEMU, if it is installed.
+pub fn open(probe: &Probe) -> Result<Qemu> {
+    match &probe.qemu.program {
+        Some(program) => Ok(Qemu { program: program.clone(), accelerated: probe.kvm.is_hardware() }),
+        None => Err(Error::new(
+            ErrorKind::Environment,
+            "choosing a hypervisor: qemu-system-x86_64 is not installed",
+        )
+        .help("install it (Debian and Ubuntu: the package qemu-system-x86), or set MVM_QEMU to its path")),
+    }
 }
 
 impl Hypervisor for Qemu {
@@ -63,12 +75,12 @@ fn disk(command: &mut Command, fd: i32, serial: &str, read_only: bool) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::fs::File;
     use std::os::unix::net::UnixStream;
 
-    fn spec() -> VmSpec {
+    pub(in crate::hypervisor) fn spec() -> VmSpec {
         let file = || File::open("/dev/null").unwrap();
         let (channel, console) = UnixStream::pair().unwrap();
         VmSpec {
