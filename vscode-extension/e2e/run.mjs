@@ -41,12 +41,11 @@ const tests = {
     await bench.screenshot('problems');
     const squiggles = await bench.page.locator('.squiggly-error, .squiggly-warning').count();
     assert.ok(squiggles > 5, `${squiggles} squiggles`);
-    await bench.command('View: Toggle Panel Visibility');
+    await bench.command('View: Hide Panel');
   },
 
   async 'the preview shows the IR and follows what is typed'(bench) {
     await bench.open('hello/hello.py');
-    await bench.command('mvm: Show Workload IR');
     const frame = await bench.preview();
     await bench.shows(frame, '"name": "hello"');
     const hash = await frame.locator('.hash').innerText();
@@ -62,14 +61,16 @@ const tests = {
     await bench.open('agent-tool/tool.py');
     const frame = await bench.preview();
     await bench.shows(frame, '"memory_mb": 512');
-    const line = readFileSync(join(bench.folder, 'agent-tool/tool.py'), 'utf8').split('\n').findIndex((text) => text.includes('memory_mb=512')) + 1;
-    await bench.goTo(line, 48);
+    const lines = readFileSync(join(bench.folder, 'agent-tool/tool.py'), 'utf8').split('\n');
+    const line = lines.findIndex((text) => text.includes('memory_mb=512')) + 1;
+    await bench.goTo(line, lines[line - 1].indexOf('512') + 2);
     await eventually('the value is marked', async () => (await frame.locator('[aria-selected="true"]').last().innerText()).includes('memory_mb'));
     await frame.locator('.ir > div', { hasText: '"host": "api.openai.com"' }).click();
     await eventually('the cursor is there', async () => (await bench.page.locator('.statusbar-item', { hasText: /^Ln / }).innerText()).includes(`Ln ${line + 1}`));
   },
 
   async 'the picture is drawn, and the page is accessible'(bench) {
+    await bench.open('agent-tool/tool.py');
     const frame = await bench.preview();
     for (const tab of ['IR', 'Picture']) {
       await frame.getByRole('tab', { name: tab }).click();

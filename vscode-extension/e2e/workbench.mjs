@@ -10,6 +10,8 @@ const SETTINGS = {
   'security.workspace.trust.enabled': false,
   'telemetry.telemetryLevel': 'off',
   'workbench.startupEditor': 'none',
+  'workbench.colorTheme': 'Default Dark Modern',
+  'window.autoDetectColorScheme': false,
   'workbench.tips.enabled': false,
   'workbench.welcomePage.walkthroughs.openOnInstall': false,
   'workbench.editor.enablePreview': false,
@@ -26,6 +28,7 @@ const SETTINGS = {
   'editor.autoClosingQuotes': 'never',
   'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
   'editor.suggestOnTriggerCharacters': false,
+  'editor.parameterHints.enabled': false,
 };
 
 const freePort = () =>
@@ -128,16 +131,22 @@ export class Workbench {
     await input.waitFor({ state: 'hidden' });
   }
 
-  /** The frame of the preview's page. */
-  preview() {
-    return eventually('the preview is there', async () => {
-      for (const frame of this.page.frames()) {
-        if (await frame.locator('#page header, #page [role=alert]').count().catch(() => 0)) {
-          return frame;
-        }
+  /** The frame of the preview's page, if it is open. */
+  async frame() {
+    for (const frame of this.page.frames()) {
+      if (await frame.locator('#page header, #page [role=alert]').count().catch(() => 0)) {
+        return frame;
       }
-      return undefined;
-    });
+    }
+    return undefined;
+  }
+
+  /** The same, opened for the active file when it is not. */
+  async preview() {
+    if (!(await this.frame())) {
+      await this.command('mvm: Show Workload IR');
+    }
+    return eventually('the preview is there', () => this.frame());
   }
 
   shows(frame, text) {

@@ -1,0 +1,88 @@
+;;; test.el --- mvm.el in a real Emacs against the real server -*- lexical-binding: t -*-
+
+;; emacs -q --batch -l test.el SERVER EXAMPLES
+
+(setq load-prefer-newer t)
+(let ((here (file-name-directory load-file-name)))
+  (add-to-list 'load-path here))
+(package-initialize)
+(require 'mvm)
+(require 'cl-lib)
+(require 'flymake)
+
+(defvar test-examples nil)
+(defvar test-failed 0)
+(defvar test-passed 0)
+
+(setq mvm-server (expand-file-name (pop command-line-args-left))
+      test-examples (expand-file-name (pop command-line-args-left))
+      eglot-autoshutdown t
+      eglot-confirm-server-initiated-edits nil)
+
+(defun test-until (what condition)
+  "Wait until CONDITION holds; fail with WHAT."
+  (let ((end (+ (float-time) 30)) value)
+    (while (not (or (setq value (funcall condition)) (> (float-time) end)))
+      (accept-process-output nil 0.05))
+    (or value (error "%s did not come to pass" what))))
+
+(defun test-open (name text)
+  "Open a file NAME with TEXT in a project of its own, with the server."
+  (let* ((directory (make-temp-file "mvm-emacs" t))
+         (file (expand-file-name name directory)))
+    (make-directory (expand-file-name ".git" directory))
+    (write-region text nil file nil 'silent)
+    (switch-to-buffer (find-file-noselect file))
+    (setq-local eglot-server-programs `((python-mode ,mvm-server)))
+    (apply #'eglot (eglot--guess-contact))
+    (test-until "the server attaches" #'eglot-current-server)))
+
+(defun test-example (name)
+  "The text of an example."
+  (with-temp-buffer
+    (insert-file-contents (expand-file-name name test-examples))
+    (buffer-string)))
+
+(defmacro test-case (name &rest body)
+  "Run BODY as the test NAME."
+  `(condition-case why
+       (progn ,@body (cl-incf test-passed) (message "ok   %s" ,name))
+     (error (cl-incf test-failed) (message "FAIL %s: %S" ,name why))))
+
+(test-case "it is used where mvm is mentioned"
+  (with-temp-buffer (insert "mvmlike = 1") (cl-assert (not (mvm-used-p))))
+  (with-temp-buffer (insert "import mvm") (cl-assert (mvm-used-p))))
+
+(test-case "the IR is shown"
+  (test-open "hello.py" (test-example "hello/hello.py"))
+  (with-current-buffer (mvm-show-ir)
+    (cl-assert (string-match-p "\"name\": \"hello\"" (buffer-string)))
+    (cl-assert (string-match-p "[0-9a-f]\\{64\\}" header-line-format))))
+
+(test-case "a finding is shown and its fix applied"
+  (test-open "fix.py" "import mvm\n\n\n@mvm.app(imag=mvm.nix_packages([\"python3\"]))\ndef run() -> None:\n    pass\n")
+  (test-until "the finding"
+              (lambda ()
+                (flymake-start)
+                (cl-some (lambda (d) (string-match-p "no argument `imag`" (flymake-diagnostic-text d)))
+                         (flymake-diagnostics))))
+  (goto-char (point-min))
+  (search-forward "imag")
+  (backward-char 2)
+  (let ((actions (eglot-code-actions (point) (point) "quickfix")))
+    (let ((fix (cl-find-if (lambda (a) (string-match-p "image" (plist-get a :title))) actions)))
+      (cl-assert fix)
+      (eglot--apply-workspace-edit (plist-get fix :edit))))
+  (cl-assert (string-match-p "@mvm.app(image=" (buffer-string))))
+
+(test-case "hover tells about a helper"
+  (test-open "tool.py" (test-example "agent-tool/tool.py"))
+  (goto-char (point-min))
+  (search-forward "mvm.secr")
+  (let ((hover (jsonrpc-request (eglot--current-server-or-lose) :textDocument/hover
+                                (eglot--TextDocumentPositionParams))))
+    (cl-assert (string-match-p "secret" (plist-get (plist-get hover :contents) :value)))))
+
+(message "%d passed, %d failed" test-passed test-failed)
+(kill-emacs (if (and (zerop test-failed) (> test-passed 0)) 0 1))
+;;; test.el ends here

