@@ -5,6 +5,7 @@ pub mod blobs;
 pub(crate) mod command;
 pub mod debian;
 pub mod nix;
+pub mod oci;
 pub(crate) mod pip;
 pub(crate) mod wheel;
 

@@ -16,6 +16,9 @@ use crate::{Context, Error, ErrorKind, Event, Home, Result};
 /// names of ports. A megabyte together.
 const ALWAYS: [&str; 5] = ["libc6", "ca-certificates", "dash", "busybox", "netbase"];
 
+/// What manylinux wheels take for granted (PEP 600's common set, graphics left out).
+const FOR_WHEELS: [&str; 3] = ["libgcc-s1", "libstdc++6", "zlib1g"];
+
 /// The archive of the Debian or Ubuntu this host runs.
 #[derive(Debug)]
 pub struct Debian {
@@ -88,6 +91,9 @@ fn wanted(choices: &[Choice]) -> Vec<&str> {
     for choice in choices {
         names.extend(choice.packages.iter().map(String::as_str));
         names.extend(choice.wheel.iter().flat_map(|w| w.tool.libraries.iter().copied()));
+    }
+    if names.iter().any(|n| n.starts_with("python3")) {
+        names.extend(FOR_WHEELS);
     }
     names.into_iter().collect()
 }
@@ -293,6 +299,10 @@ mod tests {
         let python = &image.interpreters["python"];
         assert!(image.tree.follow(python).is_some(), "{python}");
         assert!(image.tree.follow("/bin/sh").is_some());
+        assert!(
+            image.tree.follow("/usr/lib/x86_64-linux-gnu/libstdc++.so.6").is_some()
+                || cfg!(not(target_arch = "x86_64"))
+        );
         assert!(image.tree.follow("/usr/local/bin/uv").is_some());
         assert!(image.tree.follow("/usr/lib/ssl/cert.pem").is_some());
         // Again, offline, out of the lock and the cache alone.

@@ -15,9 +15,12 @@ use crate::digest::Hashing;
 use crate::tree::{Meta, Node, Spool, Tree};
 use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage};
 
-/// Attributes that make a tree usable by people's programs, taken where the package set has them.
-const ALWAYS: [&str; 2] = ["cacert", "busybox"];
-/// Paths larger than this together go through files on disk.
+/// Attributes that make a tree usable by people's programs, taken where the package set has them: certificates,
+/// a shell and the usual small commands, and the libraries that manylinux wheels take for granted.
+const ALWAYS: [&str; 4] = ["cacert", "busybox", "stdenv.cc.cc.lib", "zlib"];
+/// Of the last two, what says that a path of the store has them.
+const WHEEL_LIBRARIES: [&str; 2] = ["libstdc++.so.6", "libz.so.1"];
+/// What to tell who has no Nix.
 const HINT: &str = "install Nix, for instance the package `nix-bin` of Debian and Ubuntu";
 
 /// The Nix of this host.
@@ -258,8 +261,17 @@ fn finish(mut tree: Tree, lock: &ImageLock, store: &Path) -> Result<AssembledIma
             env.insert(name.to_owned(), base::CA_BUNDLE.to_owned());
         }
     }
+    let libraries = WHEEL_LIBRARIES.iter().filter_map(|library| {
+        let dirs = lock.packages.iter().map(|p| format!("{}/lib", store.join(&p.name).display()));
+        dirs.into_iter().find(|dir| tree.follow(format!("{dir}/{library}")).is_some())
+    });
+    let libraries: BTreeSet<String> = libraries.collect();
     let dirs: Vec<&str> = declared.iter().map(String::as_str).collect();
     let interpreters = base::interpreters(&tree, &dirs);
+    // A store has no common library directory, and a wheel's modules name none.
+    if interpreters.contains_key("python") && !libraries.is_empty() {
+        env.insert("LD_LIBRARY_PATH".to_owned(), libraries.into_iter().collect::<Vec<_>>().join(":"));
+    }
     let path = declared.iter().map(String::as_str).chain(["/usr/local/bin", "/usr/bin", "/bin"]);
     Ok(AssembledImage { path: path.collect::<Vec<_>>().join(":"), interpreters, env, tree })
 }

@@ -62,6 +62,7 @@ in rec {
   python3 = python311;
   busybox = make "busybox-1.36" "mkdir -p $out/bin; echo b > $out/bin/busybox; ln -s busybox $out/bin/sh; ln -s busybox $out/bin/env";
   cacert = make "nss-cacert-3.98" "mkdir -p $out/etc/ssl/certs; echo certificate > $out/etc/ssl/certs/ca-bundle.crt";
+  zlib = make "zlib-1.3" "mkdir -p $out/lib; echo z > $out/lib/libz.so.1";
   broken = make "broken-1" "echo it broke >&2; exit 1";
 }
 "##;
@@ -116,7 +117,7 @@ fn packages_of_a_real_nix_become_a_tree() {
     let options = ResolveOptions::default();
     let lock = nix.resolve(&names(&["python311"]), &options, &ctx).unwrap();
     assert_eq!(lock.release, "nixpkgs-24.05");
-    assert_eq!(lock.packages.len(), 4, "{lock:?}");
+    assert_eq!(lock.packages.len(), 5, "{lock:?}");
     let python = lock.packages.iter().find(|p| p.declared.is_some()).unwrap();
     assert_eq!(python.version, "3.11.9");
 
@@ -128,6 +129,8 @@ fn packages_of_a_real_nix_become_a_tree() {
     assert_eq!(base::read_text(&image.tree, data, 10).as_deref(), Some("data\n"), "the closure is whole");
     assert_eq!(base::read_text(&image.tree, base::CA_BUNDLE, 20).as_deref(), Some("certificate\n"));
     assert!(image.path.starts_with(program.strip_suffix("/python3.11").unwrap()), "{}", image.path);
+    let zlib = format!("{}/libz.so.1", image.env["LD_LIBRARY_PATH"]);
+    assert_eq!(base::read_text(&image.tree, &zlib, 9).as_deref(), Some("z\n"));
     for path in ["/bin/sh", "/usr/bin/env", "/etc/passwd"] {
         assert!(image.tree.follow(path).is_some(), "{path}");
     }
