@@ -59,6 +59,26 @@ pub struct ImageLock {
     pub packages: Vec<LockedPackage>,
 }
 
+impl ImageLock {
+    /// Version of the guest's C library, which decides which binary wheels run there: `2.36`.
+    pub fn glibc(&self) -> Option<String> {
+        let version = match self.source {
+            SourceKind::Debian => {
+                &self.packages.iter().find(|p| p.name == "libc6" && p.origin.is_none())?.version
+            }
+            // `<hash>-glibc-2.39-52`, not `…-glibc-2.39-52-bin`.
+            SourceKind::Nix => {
+                let of_glibc = |p: &&LockedPackage| {
+                    let version = p.name.split_once("-glibc-").map(|(_, version)| version);
+                    version.is_some_and(|v| v.bytes().all(|b| b.is_ascii_digit() || b".-".contains(&b)))
+                };
+                &self.packages.iter().find(of_glibc)?.version
+            }
+        };
+        version.split(['-', '+']).next().map(str::to_owned)
+    }
+}
+
 /// One package of a lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,4 +162,32 @@ fn choose(
 fn unavailable(source: &str, tool: &str, help: &str) -> Error {
     let what = format!("the lock names packages of {source}, and this machine has no `{tool}`");
     Error::new(ErrorKind::Environment, what).help(format!("{help}, or delete the lock to choose anew"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(source: SourceKind, packages: &[(&str, &str)]) -> ImageLock {
+        let package = |(name, version): &(&str, &str)| LockedPackage {
+            name: (*name).to_owned(),
+            version: (*version).to_owned(),
+            sha256: "ab".repeat(32),
+            origin: None,
+            declared: None,
+            substituted_for: None,
+        };
+        let packages = packages.iter().map(package).collect();
+        ImageLock { source, release: String::new(), declared: Vec::new(), packages }
+    }
+
+    #[test]
+    fn the_c_library_is_found_in_the_lock_of_either_source() {
+        let debian = lock(SourceKind::Debian, &[("libc-bin", "1"), ("libc6", "2.36-9+deb12u14")]);
+        assert_eq!(debian.glibc().as_deref(), Some("2.36"));
+        let nix =
+            lock(SourceKind::Nix, &[("h-glibc-2.39-52-bin", "2.39-52-bin"), ("h-glibc-2.39-52", "2.39-52")]);
+        assert_eq!(nix.glibc().as_deref(), Some("2.39"));
+        assert_eq!(lock(SourceKind::Nix, &[]).glibc(), None);
+    }
 }
