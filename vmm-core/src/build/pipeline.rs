@@ -279,8 +279,7 @@ fn merge_env(env: &mut BTreeMap<String, String>, added: impl IntoIterator<Item =
 /// What dependencies are chosen by: `python` → `3.11`, `glibc` → `2.36`.
 fn versions(base: &Base, image: &ImageLock) -> BTreeMap<String, String> {
     let interpreters = base.interpreters.iter().filter_map(|(l, path)| Some((l.clone(), version_in(path)?)));
-    let libc = image.packages.iter().find(|p| matches!(p.name.as_str(), "libc6" | "glibc"));
-    let libc = libc.and_then(|p| Some(("glibc".to_owned(), p.version.split(['-', '+']).next()?.to_owned())));
+    let libc = image.glibc().map(|version| ("glibc".to_owned(), version));
     interpreters.chain(libc).collect()
 }
 
