@@ -1,14 +1,15 @@
 //! What this host has and lacks: a list of checks, each with what was found, why it matters and the remedy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::hypervisor::{self, KvmReport};
 use crate::image::command::on_path;
 use crate::image::debian::Apt;
-use crate::{Error, Home, Result, fsio, kernel};
+use crate::{Error, Home, Result, fsio, kernel, programs};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,7 +88,7 @@ pub fn examine(home: &Home) -> Report {
 }
 
 /// Made, ours, and writable: by writing.
-fn directory(id: &'static str, made: Result<std::path::PathBuf>, path: &Path) -> Check {
+fn directory(id: &'static str, made: Result<PathBuf>, path: &Path) -> Check {
     let why = "builds, artifacts and machines are kept there";
     let written = made.and_then(|dir| {
         tempfile::tempfile_in(&dir).map(drop).map_err(|e| fsio::error("writing to", &dir, e))
@@ -186,58 +187,54 @@ fn memory() -> Check {
 
 /// What runs machines: hypervisors, and our own programs.
 fn machine_checks() -> Vec<Check> {
-    vec![qemu(), kvm(Path::new("/dev/kvm"))]
-}
-
-fn qemu() -> Check {
-    let name = "qemu-system-x86_64";
-    let Some(path) = on_path(name) else {
-        return Check::bad(
-            "qemu",
-            Status::Fail,
-            format!("{name} is not on PATH"),
-            "without hardware KVM, QEMU runs the guests",
-            "install it: `apt-get install qemu-system-x86`",
-        );
-    };
-    match first_line(Command::new(&path).arg("--version")) {
-        Some(version) => Check::ok("qemu", format!("{version} at {}", path.display())),
-        None => Check::bad(
-            "qemu",
-            Status::Fail,
-            format!("{} does not start", path.display()),
-            "without hardware KVM, QEMU runs the guests",
-            "install it anew",
-        ),
-    }
-}
-
-fn kvm(device: &Path) -> Check {
-    let slow = "guests run under emulation: a boot takes seconds instead of a fraction of one";
-    if !device.exists() {
-        let remedy = "nothing to do; hardware with virtualization makes it faster";
-        return Check::bad("kvm", Status::Warn, format!("there is no {}", device.display()), slow, remedy);
-    }
-    if let Err(e) = std::fs::OpenOptions::new().read(true).write(true).open(device) {
-        let what = format!("{} cannot be opened: {}", device.display(), fsio::reason(&e));
-        return Check::bad(
-            "kvm",
+    let probe = hypervisor::probe();
+    let needed = "it is a part of mvm, and every machine needs it";
+    vec![
+        qemu(probe.qemu.program.as_deref(), probe.kvm.is_hardware()),
+        kvm(&probe.kvm),
+        program("agent", programs::guest_agent(), Status::Fail, needed),
+        program("supervisor", programs::supervisor(), Status::Fail, needed),
+        program(
+            "vmm",
+            programs::vmm(),
             Status::Warn,
-            what,
-            slow,
-            "add yourself to its group: `usermod -aG kvm $USER`",
-        );
+            "with hardware KVM, it runs the guests; QEMU can instead",
+        ),
+    ]
+}
+
+fn program(id: &'static str, found: Result<PathBuf>, status: Status, why: &str) -> Check {
+    match found {
+        Ok(path) => Check::ok(id, path.display().to_string()),
+        Err(e) => Check::of_error(id, status, &e, why),
     }
-    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let virtualizes = flags
-        .lines()
-        .find(|l| l.starts_with("flags"))
-        .is_some_and(|l| l.contains(" vmx") || l.contains(" svm"));
-    if !virtualizes {
-        let what = format!("{} is there, but the processor has no virtualization", device.display());
-        return Check::bad("kvm", Status::Warn, what, slow, "nothing to do; mvm uses QEMU");
+}
+
+fn qemu(program: Option<&Path>, hardware_kvm: bool) -> Check {
+    let (status, why) = match hardware_kvm {
+        true => (Status::Warn, "only mvm's own VMM can run guests then"),
+        false => (Status::Fail, "without hardware KVM, QEMU runs the guests"),
+    };
+    let Some(path) = program else {
+        let remedy = "install it: `apt-get install qemu-system-x86`";
+        return Check::bad("qemu", status, "qemu-system-x86_64 is not on PATH", why, remedy);
+    };
+    match first_line(Command::new(path).arg("--version")) {
+        Some(version) => Check::ok("qemu", format!("{version} at {}", path.display())),
+        None => {
+            Check::bad("qemu", status, format!("{} does not start", path.display()), why, "install it anew")
+        }
     }
-    Check::ok("kvm", format!("hardware virtualization through {}", device.display()))
+}
+
+fn kvm(report: &KvmReport) -> Check {
+    let slow = "guests run under emulation: a boot takes seconds instead of a fraction of one";
+    let remedy = match report {
+        KvmReport::Hardware { .. } => return Check::ok("kvm", report.to_string()),
+        KvmReport::Denied { .. } => "add yourself to the group of /dev/kvm: `sudo usermod -aG kvm $USER`",
+        _ => "nothing to do here: mvm uses QEMU; a host with hardware virtualization is faster",
+    };
+    Check::bad("kvm", Status::Warn, report.to_string(), slow, remedy)
 }
 
 fn python() -> Check {
@@ -282,7 +279,21 @@ mod tests {
     fn a_report_covers_everything_and_every_problem_has_a_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let report = examine(&Home::at(dir.path()));
-        for id in ["cache", "data", "state", "disk", "packages", "kernel", "host", "qemu", "kvm", "python"] {
+        for id in [
+            "cache",
+            "data",
+            "state",
+            "disk",
+            "packages",
+            "kernel",
+            "host",
+            "qemu",
+            "kvm",
+            "agent",
+            "supervisor",
+            "vmm",
+            "python",
+        ] {
             assert_eq!(report.checks.iter().filter(|c| c.id == id).count(), 1, "{id}");
         }
         for check in &report.checks {
@@ -309,6 +320,9 @@ mod tests {
         assert_eq!(first_line(Command::new("echo").arg("v1")), Some("v1".into()));
         assert_eq!(first_line(&mut Command::new("false")), None);
         assert_eq!(first_line(&mut Command::new("/nonexistent")), None);
-        assert_eq!(kvm(Path::new("/nonexistent")).status, Status::Warn);
+        assert_eq!(qemu(Some(Path::new("/nonexistent")), false).status, Status::Fail);
+        assert_eq!(qemu(None, true).status, Status::Warn);
+        assert_eq!(kvm(&KvmReport::Absent).status, Status::Warn);
+        assert_eq!(kvm(&KvmReport::Hardware { loop_us: 1 }).status, Status::Ok);
     }
 }

@@ -92,10 +92,6 @@ pub fn check_build(workload: &Workload) -> Result<()> {
             )
             .help("declare `mvm.nix_packages([...])` or `mvm.python_image()`"));
         }
-        if app.hooks.as_ref().is_some_and(|h| !h.before_build.is_empty()) {
-            return Err(refuse(app, "hooks.before_build", "is not supported yet")
-                .help("prepare the files in the source, or use `before_start`, which runs at every boot"));
-        }
     }
     Ok(())
 }

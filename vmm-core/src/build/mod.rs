@@ -5,6 +5,7 @@ pub mod artifacts;
 mod compiled;
 mod locks;
 mod pipeline;
+mod prepare;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -12,6 +12,7 @@ use super::{AppBuild, BuildRecord, BuildRequest, Layer, LayerRole, RECORD_VERSIO
 use crate::deps::{self, DependencyRequest};
 use crate::digest::sha256_hex;
 use crate::image::{self, AssembledImage, ImageLock, ResolveOptions};
+use crate::kernel::Kernel;
 use crate::layer::Store;
 use crate::lock::{FileLock, Mode};
 use crate::tree::{Meta, Node, Tree};
@@ -34,12 +35,12 @@ pub fn build(home: &Home, request: BuildRequest, ctx: &Context) -> Result<BuildR
     let mut lock = before.clone();
     lock.apps.retain(|name, _| request.workload.apps.iter().any(|app| app.name == *name));
 
+    let kernel = kernel::find_or_fetch(home, request.offline, ctx)?;
     let mut apps = Vec::new();
     for app in &request.workload.apps {
-        let builder = Builder { home, store: &store, request: &request, app, ctx };
+        let builder = Builder { home, store: &store, request: &request, app, kernel: &kernel, ctx };
         apps.push(builder.build(&before, &mut lock)?);
     }
-    kernel::find_or_fetch(home, request.offline, ctx)?;
     ctx.check()?;
     lock.write_if_changed(&lock_path, &before)?;
     let ir_hash = request.workload.hash();
@@ -49,22 +50,23 @@ pub fn build(home: &Home, request: BuildRequest, ctx: &Context) -> Result<BuildR
 }
 
 /// One app's build.
-struct Builder<'a> {
-    home: &'a Home,
-    store: &'a Store,
-    request: &'a BuildRequest,
-    app: &'a App,
-    ctx: &'a Context,
+pub(super) struct Builder<'a> {
+    pub(super) home: &'a Home,
+    pub(super) store: &'a Store,
+    pub(super) request: &'a BuildRequest,
+    pub(super) app: &'a App,
+    pub(super) kernel: &'a Kernel,
+    pub(super) ctx: &'a Context,
 }
 
 /// What the index says of a base layer.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Base {
-    layer: Layer,
-    path: String,
-    interpreters: BTreeMap<String, String>,
-    env: BTreeMap<String, String>,
+pub(super) struct Base {
+    pub(super) layer: Layer,
+    pub(super) path: String,
+    pub(super) interpreters: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
 }
 
 /// What the index says of a dependency layer.
@@ -95,6 +97,7 @@ impl Builder<'_> {
         let image = self.image_lock(before)?;
         lock.apps.insert(name.to_owned(), image.clone());
         let base = self.base(&image)?;
+        let bytecode = self.bytecode(&base)?;
         let dependencies = self.dependencies(&sources, &base, &image)?;
         let source = self.ctx.stage(Stage::Source, name, || {
             let layer = self.store.write(&source::under_app(&sources)?, LayerRole::Source)?;
@@ -103,7 +106,7 @@ impl Builder<'_> {
 
         let mut app = AppBuild {
             name: name.to_owned(),
-            layers: vec![base.layer],
+            layers: std::iter::once(base.layer).chain(bytecode).collect(),
             path: base.path,
             interpreters: base.interpreters,
             env: base.env,
@@ -114,6 +117,7 @@ impl Builder<'_> {
             merge_env(&mut app.env, locked.env);
         }
         app.layers.push(source);
+        app.layers.extend(self.hooks(&app)?);
         Ok(app)
     }
 
@@ -223,18 +227,18 @@ impl Builder<'_> {
         content.to_vec(MAX_LOCKFILE).map_err(|e| error(&format!("cannot be read: {e}")))
     }
 
-    fn index(&self, kind: &str, key: &str) -> Result<PathBuf> {
+    pub(super) fn index(&self, kind: &str, key: &str) -> Result<PathBuf> {
         Ok(self.home.cache_dir("index")?.join(format!("{kind}-{key}.json")))
     }
 }
 
 /// A damaged or older index entry is as good as none: it is only a cache.
-fn read_index<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(super) fn read_index<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     Ok(fsio::read_json(path).unwrap_or_default())
 }
 
 /// A digest over a kind and parts, each preceded by its length.
-fn key(kind: &str, parts: &[&[u8]]) -> String {
+pub(super) fn key(kind: &str, parts: &[&[u8]]) -> String {
     let mut text = format!("mvm-{kind}-{LAYOUT}\n").into_bytes();
     for part in parts {
         text.extend_from_slice(format!("{}\n", part.len()).as_bytes());
@@ -294,8 +298,8 @@ fn version_in(interpreter: &str) -> Option<String> {
 #[cfg(test)]
 pub(super) fn seed(home: &Home, app: &str, lock: ImageLock, layer: Layer) -> Result<()> {
     let key = key("base", &[&serde_json::to_vec(&lock).map_err(internal)?, sdk_digest().as_bytes()]);
-    let interpreters = BTreeMap::from([("python".to_owned(), "/usr/bin/python3.11".to_owned())]);
-    let base = Base { layer, path: "/usr/bin".into(), interpreters, env: BTreeMap::new() };
+    // No Python: byte code would be made for it, in a guest.
+    let base = Base { layer, path: "/usr/bin".into(), interpreters: BTreeMap::new(), env: BTreeMap::new() };
     fsio::write_json(&home.cache_dir("index")?.join(format!("base-{key}.json")), &base)?;
     let mut file = LockFile::default();
     file.apps.insert(app.to_owned(), lock);
