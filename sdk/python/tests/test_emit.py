@@ -92,3 +92,36 @@ def test_canonical_form_is_that_of_rfc_8785() -> None:
     assert list(json.loads(canonical(keys)).values()) == [2, 4, 6, 7, 1, 5, 3]
     assert canonical('\u20ac$\u000f\nA\'\u0042\u0022\u005c\\"/') == '"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'
     assert canonical({"b": [True, None], "a": {}}) == '{"a":{},"b":[true,null]}'
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1.0, "1"),
+        (-1.5, "-1.5"),
+        (0.1, "0.1"),
+        (1e21, "1e+21"),
+        (1e20, "100000000000000000000"),
+        (5e-324, "5e-324"),
+        (1.7976931348623157e308, "1.7976931348623157e+308"),
+        (333333333.33333329, "333333333.3333333"),
+        (1e-7, "1e-7"),
+        (0.000001, "0.000001"),
+        (1.5e-9, "1.5e-9"),
+        (9007199254740994.0, "9007199254740994"),
+        (2e-3, "0.002"),
+        (123456.789e3, "123456789"),
+        (1e23, "1e+23"),
+        (999999999999999900000.0, "999999999999999900000"),
+    ],
+)
+def test_numbers_are_written_as_ecmascript_does(value: float, text: str) -> None:
+    assert canonical(value) == text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_json_cannot_carry_is_refused(value: float) -> None:
+    with pytest.raises(TypeError):
+        canonical(value)

@@ -42,7 +42,7 @@ def lower(declared: "Sequence[Declaration]", id: "str | None", file: "str | None
 
 
 def canonical(value: "Any") -> "str":
-    """RFC 8785: sorted keys, no white space, shortest escapes. Floats do not occur in the IR."""
+    """RFC 8785: sorted keys, no white space, shortest escapes, numbers as ECMAScript writes them."""
     import json
 
     if _is(value, dict):
@@ -51,8 +51,30 @@ def canonical(value: "Any") -> "str":
     if _is(value, list, tuple):
         return "[" + ",".join(map(canonical, value)) + "]"
     if _is(value, float):
-        raise TypeError("a floating-point number has no place in the IR")
+        return _number(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: "float") -> "str":
+    """A double in the shortest form, laid out as ECMAScript does. JSON has neither infinities nor NaN."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise TypeError(f"JSON cannot carry {value}")
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    sign = "-" if value < 0 else ""
+    if not digits:
+        return "0"
+    if len(digits) <= point <= 21:
+        return sign + digits.ljust(point, "0")
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    tail = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
 
 
 def _utf_16(key: "str") -> "bytes":
