@@ -7,12 +7,9 @@ use workload_ir::Workload;
 use crate::declaration::{DeclarationKind, Parameter};
 use crate::deferred::Deferred;
 use crate::document::Document;
+pub use crate::config::Config;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
-
-/// What is checked and how.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Config {}
 
 /// Which file the text belongs to.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -85,7 +85,7 @@ fn finish(
         rules::check_file(&context, &mut findings);
     }
     drop(declarations);
-    rules::finish(text, config, &mut findings);
+    rules::finish(text, file, config, &mut findings);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, a.rule, &a.message).cmp(&(
             b.range.start,

@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address;
-use crate::analysis::{Config, FileContext};
+use crate::analysis::FileContext;
+use crate::config::Config;
 use crate::declaration::Declaration;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};

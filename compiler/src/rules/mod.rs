@@ -1,17 +1,186 @@
 //! The checks. A rule is one file: what it looks at, why it matters, how to fix it, its examples.
+//! Here: the registry, and the four places where the compiler calls the rules.
 
-use crate::analysis::Config;
+use crate::config::Config;
 use crate::context::{FileRuleContext, Findings, RuleContext};
 
+mod credentials;
+pub mod docs;
+pub mod edit;
+mod fetch;
+mod modules;
+mod net;
+mod oci;
+mod rule;
+mod shell;
+pub mod suppress;
+pub mod walk;
+
+mod mvm001_syntax_error;
+mod mvm002_not_static;
+mod mvm003_unknown_argument;
+mod mvm004_missing_argument;
+mod mvm005_wrong_type;
+mod mvm006_invalid_name;
+mod mvm007_misplaced_decorator;
+mod mvm008_bare_decorator;
+mod mvm009_several_apps;
+mod mvm010_rebound_helper;
+mod mvm011_duplicate_key;
+mod mvm012_imperative_sandbox;
+mod mvm014_outdated_spelling;
+mod mvm101_broad_source;
+mod mvm102_missing_source;
+mod mvm201_unpinned_image;
+mod mvm202_malformed_image;
+mod mvm301_resource_bounds;
+mod mvm401_open_egress;
+mod mvm402_wildcard_destination;
+mod mvm403_host_network;
+mod mvm404_private_destination;
+mod mvm405_url_as_host;
+mod mvm406_malformed_destination;
+mod mvm501_plaintext_credential;
+mod mvm502_likely_credential;
+mod mvm503_private_key;
+mod mvm504_credential_in_url;
+mod mvm507_invalid_env_name;
+mod mvm601_missing_module;
+mod mvm602_missing_function;
+mod mvm603_primary_entrypoint;
+mod mvm604_excluded_module;
+mod mvm701_unpinned_fetch;
+
+pub use rule::{Check, Confidence, Example, FixKind, Report, Rule};
+
+/// Every rule, by id.
+static ALL: &[&Rule] = &[
+    &mvm001_syntax_error::RULE,
+    &mvm002_not_static::RULE,
+    &mvm003_unknown_argument::RULE,
+    &mvm004_missing_argument::RULE,
+    &mvm005_wrong_type::RULE,
+    &mvm006_invalid_name::RULE,
+    &mvm007_misplaced_decorator::RULE,
+    &mvm008_bare_decorator::RULE,
+    &mvm009_several_apps::RULE,
+    &mvm010_rebound_helper::RULE,
+    &mvm011_duplicate_key::RULE,
+    &mvm012_imperative_sandbox::RULE,
+    &suppress::RULE,
+    &mvm014_outdated_spelling::RULE,
+    &mvm101_broad_source::RULE,
+    &mvm102_missing_source::RULE,
+    &mvm201_unpinned_image::RULE,
+    &mvm202_malformed_image::RULE,
+    &mvm301_resource_bounds::RULE,
+    &mvm401_open_egress::RULE,
+    &mvm402_wildcard_destination::RULE,
+    &mvm403_host_network::RULE,
+    &mvm404_private_destination::RULE,
+    &mvm405_url_as_host::RULE,
+    &mvm406_malformed_destination::RULE,
+    &mvm501_plaintext_credential::RULE,
+    &mvm502_likely_credential::RULE,
+    &mvm503_private_key::RULE,
+    &mvm504_credential_in_url::RULE,
+    &mvm507_invalid_env_name::RULE,
+    &mvm601_missing_module::RULE,
+    &mvm602_missing_function::RULE,
+    &mvm603_primary_entrypoint::RULE,
+    &mvm604_excluded_module::RULE,
+    &mvm701_unpinned_fetch::RULE,
+];
+
+/// Every rule, by id.
+pub fn all() -> &'static [&'static Rule] {
+    ALL
+}
+
+/// A rule by its id, in any case, or by its name.
+pub fn find(id_or_name: &str) -> Option<&'static Rule> {
+    ALL.iter().copied().find(|r| r.id.eq_ignore_ascii_case(id_or_name) || r.name == id_or_name)
+}
+
 /// Runs every declaration rule. Results are cached per declaration: ranges are addresses of the declaration.
-pub fn check_declaration(_context: &RuleContext<'_>, _findings: &mut Findings) {}
+pub fn check_declaration(context: &RuleContext<'_>, findings: &mut Findings) {
+    for rule in ALL {
+        if let Check::Declaration(check) = rule.check {
+            check(context, findings);
+        }
+    }
+}
 
 /// Runs the rules that look at the plain text of one top-level item of a file with declarations (credentials outside
 /// declarations). Results are cached by the text: ranges are offsets in it.
 pub fn check_item(_text: &str, _config: &Config, _findings: &mut Findings) {}
 
 /// Runs the rules over the file as a whole, at every analysis.
-pub fn check_file(_context: &FileRuleContext<'_>, _findings: &mut Findings) {}
+pub fn check_file(context: &FileRuleContext<'_>, findings: &mut Findings) {
+    for rule in ALL {
+        if let Check::File(check) = rule.check {
+            check(context, findings);
+        }
+    }
+}
 
 /// Applies suppression comments and configured severities to all findings (ranges in `text`), last step.
-pub fn finish(_text: &str, _config: &Config, _findings: &mut Findings) {}
+pub fn finish(text: &str, file: &crate::analysis::FileContext, config: &Config, findings: &mut Findings) {
+    suppress::apply(text, findings);
+    findings.retain_mut(|finding| match config.severity_of(finding.rule, finding.severity, file) {
+        Some(severity) => {
+            finding.severity = severity;
+            true
+        }
+        None => false,
+    });
+    findings.sort_by(|a, b| (a.range.start, a.range.end, a.rule).cmp(&(b.range.start, b.range.end, b.rule)));
+}
+
+/// A value from the source as a message may show it: short, on one line, without control characters or credentials.
+pub(crate) fn shown(text: &str) -> String {
+    let mut text = text.to_owned();
+    for hit in crate::secrets::certain(&text.clone()).iter().rev() {
+        text.replace_range(hit.range.clone(), "…");
+    }
+    let clean: String = text.chars().map(|c| if c.is_control() || c == '`' { '·' } else { c }).collect();
+    match clean.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &clean[..at]),
+        None => clean,
+    }
+}
+
+/// The candidate that a misspelt word is nearest to, if it is near at all.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .map(|c| (distance(word, c, limit), c))
+        .filter(|(d, _)| *d <= limit)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, c)| c)
+}
+
+/// Optimal string alignment distance, given up above `limit`.
+fn distance(a: &str, b: &str, limit: usize) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    if a.len().abs_diff(b.len()) > limit {
+        return limit + 1;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let same = a[i - 1].eq_ignore_ascii_case(&b[j - 1]);
+            row[j] = (last[j - 1] + usize::from(!same)).min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! Credentials inside longer text: in URLs, in `name=value` pairs, headers and flags, and private keys.
+
+use std::ops::Range;
+
+use super::judge::{NameKind, is_likely, name_kind};
+use super::words::{is_placeholder, is_reference};
+
+/// Passwords in the authority of URLs: the range of `user:password`.
+pub fn urls(text: &str) -> Vec<Range<usize>> {
+    text.match_indices("://").filter_map(|(at, _)| url(text, at)).collect()
+}
+
+/// The first bytes of a text, so that a hostile one is not searched over and over.
+fn window(text: &str, mut length: usize) -> &str {
+    if text.len() <= length {
+        return text;
+    }
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    &text[..length]
+}
+
+fn url(text: &str, at: usize) -> Option<Range<usize>> {
+    let scheme =
+        text[..at].bytes().rev().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    if scheme.count() == 0 {
+        return None;
+    }
+    let start = at + 3;
+    let rest = &text[start..];
+    let end = rest
+        .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>'))
+        .unwrap_or(rest.len());
+    // A password may hold `/`, `?` or `#` unescaped: the last `@` before the first `/` that follows it decides.
+    let slash = rest[..end].find(['/', '?', '#']).unwrap_or(end);
+    let authority = if rest[..slash].contains('@') { slash } else { end };
+    let cut = rest[..authority].rfind('@')?;
+    let (user, password) = rest[..cut].split_once(':')?;
+    let host = &rest[cut + 1..];
+    let port = password.split('/').next().is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    let odd_user = user.contains(['/', '?', '#', '=', '&']) || port && password.contains('/');
+    let secret = !password.is_empty() && !host.is_empty() && !odd_user && is_url_password(user, password);
+    secret.then_some(start..start + cut)
+}
+
+/// A password that is one: no reference, no stand-in, and not the user's name again.
+fn is_url_password(user: &str, password: &str) -> bool {
+    let template = password.contains(['$', '{', '}', '<', '>', '*', '['])
+        || password.starts_with('%') && password.ends_with('%');
+    !template
+        && !is_placeholder(password)
+        && !is_reference(password)
+        && user != password
+        && password != "port"
+}
+
+/// Values of `name=value`, `name: value`, `--name value` whose name and shape say credential: the value's range.
+pub fn pairs(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !is_name_start(bytes, at) {
+            at += 1;
+            continue;
+        }
+        let end = at + bytes[at..].iter().take_while(|b| is_name(**b)).count();
+        let name = &text[at..end];
+        let flag = at > 0 && bytes[at - 1] == b'-';
+        // Most names say nothing: their values need not be looked for.
+        let value =
+            if flag || name_kind(name) != NameKind::Plain { value_after(text, end, flag) } else { None };
+        match value {
+            Some(value) if is_pair(name, &text[value.clone()], flag) => {
+                at = value.end;
+                found.push(value);
+            }
+            _ => at = end,
+        }
+    }
+    found
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn is_name_start(bytes: &[u8], at: usize) -> bool {
+    bytes[at].is_ascii_alphabetic()
+        && (at == 0 || !(bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'_'))
+}
+
+fn is_pair(name: &str, value: &str, flag: bool) -> bool {
+    // `curl -u user:password`
+    if flag && matches!(name, "u" | "user") {
+        return value.split_once(':').is_some_and(|(_, password)| is_likely("password", password));
+    }
+    is_likely(name, value)
+}
+
+/// The value that follows a name which ends at `end`.
+fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = end + usize::from(matches!(bytes.get(end), Some(b'"' | b'\'')));
+    let blanks = |at: usize| bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let gap = blanks(at);
+    match bytes.get(at + gap) {
+        Some(b'=' | b':') => {
+            at += gap + 1;
+            at += usize::from(matches!(bytes.get(at), Some(b'=' | b'>')));
+            at += blanks(at);
+        }
+        Some(_) if flag && gap > 0 => at += gap,
+        _ => return None,
+    }
+    for scheme in ["Bearer ", "bearer ", "Basic ", "basic ", "token ", "Token "] {
+        if text.get(at..).is_some_and(|rest| rest.starts_with(scheme)) {
+            at += scheme.len();
+        }
+    }
+    let quote = bytes.get(at).filter(|b| matches!(b, b'"' | b'\'')).copied();
+    let start = at + usize::from(quote.is_some());
+    let stops = |c: char| match quote {
+        Some(q) => c == char::from(q) || c == '\n',
+        None => c.is_whitespace() || matches!(c, '"' | '\'' | ';' | ',' | '&' | '}' | ')' | '`' | '|'),
+    };
+    let rest = window(text.get(start..)?, 1024);
+    let length = rest.find(stops).unwrap_or(rest.len());
+    (length > 0).then_some(start..start + length)
+}
+
+/// A list of arguments: the element after `--password`. Index of the value.
+pub fn argument_values(arguments: &[&str]) -> Vec<usize> {
+    let mut found = Vec::new();
+    for (i, pair) in arguments.windows(2).enumerate() {
+        let Some(name) = pair[0].strip_prefix("--").or_else(|| pair[0].strip_prefix('-')) else { continue };
+        if !name.contains('=') && !pair[1].starts_with('-') && is_pair(name, pair[1], true) {
+            found.push(i + 1);
+        }
+    }
+    found
+}
+
+const KEY_STARTS: &[&str] = &[
+    "PRIVATE KEY-----",
+    "RSA PRIVATE KEY-----",
+    "EC PRIVATE KEY-----",
+    "DSA PRIVATE KEY-----",
+    "OPENSSH PRIVATE KEY-----",
+    "ENCRYPTED PRIVATE KEY-----",
+    "PGP PRIVATE KEY BLOCK-----",
+    "SSH2 ENCRYPTED PRIVATE KEY ----",
+];
+
+/// Private keys: from the opening line to the closing one, or to the end where that is missing.
+pub fn private_keys(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (at, _) in text.match_indices("-----BEGIN ").chain(text.match_indices("---- BEGIN ")) {
+        let label =
+            text[at..].trim_start_matches('-').trim_start_matches(" BEGIN ").trim_start_matches("BEGIN ");
+        let Some(kind) = KEY_STARTS.iter().find(|k| label.starts_with(**k)) else { continue };
+        let body_start = text.len() - label.len() + kind.len();
+        let body = window(&text[body_start..], 32 * 1024);
+        let body_end = body_start + body.find("-----").unwrap_or(body.len());
+        if !has_key_body(&text[body_start..body_end]) {
+            continue;
+        }
+        let end = text[body_end..].strip_prefix("-----END").map_or(body_end, |rest| {
+            let rest = window(rest, 64);
+            let dashes = rest.find("-----").map_or(rest.len(), |n| n + 5);
+            body_end + 8 + dashes
+        });
+        found.push(at..end);
+    }
+    found
+}
+
+/// Base64 in lines (written out `\n` too) is a key; an ellipsis, a reference or nothing at all is not.
+fn has_key_body(body: &str) -> bool {
+    let body = body.replace("\\n", "\n").replace("\\r", "\n");
+    let data: String = body
+        .lines()
+        .filter(|line| !line.contains(": "))
+        .flat_map(str::chars)
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))
+        .collect();
+    data.len() >= 12
+        && !body.contains("...")
+        && !body.contains("${")
+        && !body.contains("{{")
+        && !is_placeholder(&data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(found: Vec<Range<usize>>, text: &str) -> Vec<String> {
+        found.into_iter().map(|r| text[r].to_owned()).collect()
+    }
+
+    #[test]
+    fn passwords_in_urls_are_found_and_stand_ins_are_not() {
+        let url = |password: &str| ["postgres://app:", password, "@db.example.com/app"].concat();
+        let text = url("not-a-real-password");
+        assert_eq!(at(urls(&text), &text), ["app:not-a-real-password"]);
+        for odd in ["p/q?r#s9", "a@b9", "x%40y1"] {
+            assert_eq!(urls(&url(odd)).len(), 1, "{odd}");
+        }
+        for fine in ["", "password", "${PASSWORD}", "<password>", "***", "app", "{password}", "$PW"] {
+            assert!(urls(&url(fine)).is_empty(), "{fine}");
+        }
+        for fine in
+            ["https://host:8080/a@b", "https://host/a:b@c", "git@host:x", "http://user@host", "://a:b@c"]
+        {
+            assert!(urls(fine).is_empty(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn pairs_in_headers_flags_and_connection_strings_are_found() {
+        let noise = ["q8Zk2vXw9", "LpTr4NdYb3"].concat();
+        for text in [
+            format!("Server=db;User=app;Password={noise};"),
+            format!("curl -H 'Authorization: Bearer {noise}' https://host"),
+            format!("tool --api-key {noise} run"),
+            format!("tool --api-key={noise}"),
+            format!("{{\"client_secret\": \"{noise}\"}}"),
+            format!("https://host/x?token={noise}&a=b"),
+            format!("curl -u app:{noise} host"),
+        ] {
+            let found = at(pairs(&text), &text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(found[0].ends_with(&noise), "{found:?}");
+        }
+        for fine in [
+            "--token-file /run/x",
+            "password=$PW",
+            "token: ${T}",
+            "key=value",
+            "curl -u app:$PW",
+            "a:b",
+            "--user x",
+        ] {
+            assert!(pairs(fine).is_empty(), "{fine}");
+        }
+        assert_eq!(argument_values(&["tool", "--password", &noise, "-v"]), [2]);
+        assert!(argument_values(&["tool", "--password", "$PW"]).is_empty());
+    }
+
+    #[test]
+    fn private_keys_are_found_in_lines_and_in_escapes() {
+        let key = |line: &str| {
+            [
+                "-----BEGIN ",
+                "RSA PRIVATE KEY-----",
+                line,
+                "bm90IGEgcmVhbCBrZXk=",
+                line,
+                "-----END ",
+                "RSA PRIVATE KEY-----",
+            ]
+            .concat()
+        };
+        for line in ["\n", "\\n", " "] {
+            let text = key(line);
+            assert_eq!(private_keys(&text), std::slice::from_ref(&(0..text.len())), "{line:?}");
+        }
+        let open = key("\n").replace("-----END ", "");
+        assert_eq!(private_keys(&open).len(), 1);
+        for fine in [
+            "-----BEGIN PUBLIC KEY-----\nbm90IGEgcmVhbCBrZXk=\n",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----\n...\n",
+        ] {
+            assert!(private_keys(fine).is_empty(), "{fine}");
+        }
+    }
+}

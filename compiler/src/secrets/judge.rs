@@ -1,0 +1,395 @@
+//! Names and values: does a value look like a credential, given what it is called?
+
+use super::words::{entropy, is_digest, is_placeholder, is_public, is_reference, is_uuid, is_wordy};
+
+/// What a name says of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameKind {
+    /// Nothing.
+    Plain,
+    /// A key, token or secret: made by a machine, long and random.
+    Key,
+    /// A password: chosen by a person, any shape.
+    Password,
+}
+
+/// Last words that make a name speak *about* a secret.
+const ABOUT: &[&str] = &[
+    "file",
+    "path",
+    "dir",
+    "directory",
+    "url",
+    "uri",
+    "name",
+    "names",
+    "id",
+    "ids",
+    "type",
+    "ttl",
+    "expiry",
+    "expires",
+    "expiration",
+    "length",
+    "len",
+    "size",
+    "count",
+    "limit",
+    "limits",
+    "header",
+    "headers",
+    "field",
+    "arn",
+    "endpoint",
+    "host",
+    "port",
+    "region",
+    "version",
+    "enabled",
+    "disabled",
+    "policy",
+    "algorithm",
+    "alg",
+    "prefix",
+    "suffix",
+    "format",
+    "budget",
+    "usage",
+    "issuer",
+    "audience",
+    "scope",
+    "scopes",
+    "provider",
+    "backend",
+    "method",
+    "mode",
+    "location",
+    "ref",
+    "reference",
+    "env",
+    "var",
+    "variable",
+    "hash",
+    "digest",
+    "sha",
+    "sha256",
+    "checksum",
+    "fingerprint",
+    "timeout",
+    "interval",
+    "seconds",
+    "minutes",
+    "hours",
+    "days",
+    "age",
+    "required",
+    "rotation",
+    "hint",
+    "label",
+    "description",
+    "regex",
+    "pattern",
+    "class",
+    "manager",
+    "store",
+    "model",
+    "parameter",
+    "index",
+    "email",
+    "user",
+    "username",
+    "account",
+    "project",
+    "bucket",
+    "table",
+    "column",
+    "ring",
+    "board",
+    "space",
+    "map",
+    "max",
+    "min",
+];
+
+const PASSWORDS: &[&str] =
+    &["password", "passwd", "passphrase", "pwd", "pass", "passwort", "pgpassword", "userpass"];
+
+const KEYS: &[&str] = &[
+    "secret",
+    "token",
+    "apikey",
+    "credential",
+    "credentials",
+    "bearer",
+    "authorization",
+    "jwt",
+    "pat",
+    "authtoken",
+    "accesstoken",
+    "refreshtoken",
+    "secretkey",
+    "privatekey",
+    "accesskey",
+    "clientsecret",
+    "apitoken",
+    "pepper",
+    "cookie",
+    "creds",
+];
+
+/// A word before `key` that makes it secret.
+const SECRET_KEYS: &[&str] = &[
+    "api",
+    "access",
+    "private",
+    "auth",
+    "secret",
+    "encryption",
+    "signing",
+    "sign",
+    "master",
+    "service",
+    "account",
+    "storage",
+    "shared",
+    "admin",
+    "app",
+    "application",
+    "license",
+    "webhook",
+    "session",
+    "deploy",
+    "write",
+    "hmac",
+    "jwt",
+    "role",
+    "subscription",
+    "integration",
+    "ingest",
+    "ingestion",
+    "server",
+    "fernet",
+    "aes",
+    "cipher",
+    "crypto",
+];
+
+/// What a name says.
+pub fn name_kind(name: &str) -> NameKind {
+    let words = split(name);
+    let Some(last) = words.last() else { return NameKind::Plain };
+    let has = |list: &[&str]| words.iter().any(|w| list.contains(&w.as_str()));
+    if ABOUT.contains(&last.as_str())
+        || has(&["public", "publishable", "max", "anon", "partition", "primary"])
+    {
+        return NameKind::Plain;
+    }
+    if has(PASSWORDS) {
+        return NameKind::Password;
+    }
+    let keyed = words.windows(2).any(|w| w[1] == "key" && SECRET_KEYS.contains(&w[0].as_str()));
+    // `MISTRAL_KEY`: a key at the end of a longer name, unless it is a key of a table or a keyboard.
+    let trailing = words.len() > 1
+        && last == "key"
+        && !has(&[
+            "cache", "sort", "foreign", "hash", "row", "lookup", "group", "object", "dict", "index", "unique",
+        ]);
+    if has(KEYS) || keyed || trailing { NameKind::Key } else { NameKind::Plain }
+}
+
+/// `OPENAI_API_KEY`, `x-api-key`, `clientSecret` → words in lower case; digits at the end are dropped.
+pub fn split(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut previous = '_';
+    for c in name.chars() {
+        let starts =
+            c.is_ascii_uppercase() && !previous.is_ascii_uppercase() || !previous.is_ascii_alphanumeric();
+        if c.is_ascii_alphanumeric() {
+            if starts {
+                words.push(String::new());
+            }
+            if let Some(word) = words.last_mut() {
+                word.push(c.to_ascii_lowercase());
+            }
+        }
+        previous = c;
+    }
+    for word in &mut words {
+        let kept = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        if !kept.is_empty() {
+            word.truncate(kept.len());
+        }
+    }
+    words
+}
+
+/// The value without an authentication scheme before it.
+pub fn without_scheme(value: &str) -> (&str, bool) {
+    let trimmed = value.trim();
+    for scheme in ["bearer ", "basic ", "token ", "apikey ", "bot "] {
+        if trimmed.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)) {
+            return (trimmed[scheme.len()..].trim(), true);
+        }
+    }
+    (trimmed, false)
+}
+
+/// Is this value, of this name, likely a credential?
+pub fn is_likely(name: &str, value: &str) -> bool {
+    let kind = name_kind(name);
+    if kind == NameKind::Plain {
+        return false;
+    }
+    let (value, _) = without_scheme(value);
+    if value.len() < 5 || value.len() > 8192 {
+        return false;
+    }
+    match kind {
+        // `hunter2` reads as a word, and is what people choose.
+        NameKind::Password => {
+            !is_innocent_thing(value) && !(is_wordy(value) && is_name(value)) && is_password(value)
+        }
+        _ => !is_innocent(value) && is_key(value),
+    }
+}
+
+/// Is it what nobody keeps secret, whatever it is called?
+pub fn is_innocent(value: &str) -> bool {
+    is_innocent_thing(value) || is_wordy(value)
+}
+
+/// Words alone, or words joined by marks: the name of something.
+fn is_name(value: &str) -> bool {
+    !value.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_punctuation())
+        || value.contains(['-', '_', '.', '/', ':'])
+}
+
+fn is_innocent_thing(value: &str) -> bool {
+    is_reference(value)
+        || is_placeholder(value)
+        || is_uuid(value)
+        || is_digest(value)
+        || is_public(value)
+        || is_number(value)
+        || is_identifier(value)
+        || value.chars().filter(|c| c.is_whitespace()).count() > 1
+        || is_address(value)
+}
+
+fn is_number(value: &str) -> bool {
+    value.len() < 16 && value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-' | b':'))
+        || value.len() < 8
+            && value.starts_with(|c: char| c.is_ascii_digit())
+            && value.ends_with(['s', 'm', 'h', 'd', 'b', 'B'])
+}
+
+/// `MY_SECRET_NAME`, `my_module.attribute`: parts in one case, joined by marks, few digits.
+fn is_identifier(value: &str) -> bool {
+    let parts: Vec<&str> = value.split(['_', '.', '-', '/', ':']).collect();
+    parts.len() > 1
+        && value.bytes().filter(u8::is_ascii_digit).count() * 8 <= value.len()
+        && parts.iter().all(|p| {
+            p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+                || p.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        })
+        && parts.iter().all(|p| p.len() <= 14)
+        && parts.iter().filter(|p| p.len() > 2).filter(|p| is_wordy(p)).count() * 2
+            >= parts.iter().filter(|p| p.len() > 2).count()
+}
+
+/// `someone@example.com`, `cache.internal:6379`
+fn is_address(value: &str) -> bool {
+    let host = value.rsplit('@').next().unwrap_or(value);
+    let host = host.split(':').next().unwrap_or(host);
+    let labels: Vec<&str> = host.split('.').collect();
+    labels.len() > 1
+        && labels
+            .last()
+            .is_some_and(|top| (2..=10).contains(&top.len()) && top.bytes().all(|b| b.is_ascii_lowercase()))
+        && labels.iter().all(|l| {
+            !l.is_empty() && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
+}
+
+/// Kinds of character in a value: lower, upper, digit, other.
+fn kinds(value: &str) -> usize {
+    let has = |f: fn(&u8) -> bool| usize::from(value.bytes().any(|b| f(&b)));
+    has(u8::is_ascii_lowercase)
+        + has(u8::is_ascii_uppercase)
+        + has(u8::is_ascii_digit)
+        + has(u8::is_ascii_punctuation)
+}
+
+fn is_password(value: &str) -> bool {
+    !value.contains(char::is_whitespace) && (kinds(value) >= 2 || value.len() >= 12 && entropy(value) > 3.0)
+}
+
+fn is_key(value: &str) -> bool {
+    if value.contains(char::is_whitespace) || value.contains(['{', '}', '(', ')', '<', '>', '"', '\'']) {
+        return false;
+    }
+    let hex = value.bytes().all(|b| b.is_ascii_hexdigit());
+    let letters = value.bytes().any(|b| b.is_ascii_alphabetic());
+    match (hex, value.len()) {
+        (true, 16..) => letters && entropy(value) > 2.6,
+        (true, _) => false,
+        (false, 20..) => kinds(value) >= 2 && entropy(value) > 3.2,
+        (false, 12..) => kinds(value) >= 3 && entropy(value) > 3.0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_they_hold() {
+        for name in ["OPENAI_API_KEY", "x-api-key", "clientSecret", "AUTH_TOKEN", "STRIPE_KEY", "jwt_secret"]
+        {
+            assert_eq!(name_kind(name), NameKind::Key, "{name}");
+        }
+        for name in ["DB_PASSWORD", "PGPASSWORD", "smtp_pass", "passphrase"] {
+            assert_eq!(name_kind(name), NameKind::Password, "{name}");
+        }
+        for name in [
+            "TOKEN_FILE",
+            "MAX_TOKENS",
+            "PUBLIC_KEY",
+            "PRIMARY_KEY",
+            "KEYBOARD",
+            "SECRET_NAME",
+            "TOKEN_TTL",
+            "LOG_LEVEL",
+            "COMPASS",
+            "",
+        ] {
+            assert_eq!(name_kind(name), NameKind::Plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn values_are_judged_by_their_name() {
+        let noise = ["q8Zk2vXw", "9LpTr4Nd"].concat();
+        assert!(is_likely("API_KEY", &noise));
+        assert!(is_likely("Authorization", &format!("Bearer {noise}")));
+        assert!(!is_likely("LOG_LEVEL", &noise));
+        assert!(is_likely("DB_PASSWORD", "hunter2"));
+        assert!(is_likely("SECRET", &["9f86d08188", "4c7d659a2feaa0"].concat()));
+        for value in [
+            "openai-api-key",
+            "${TOKEN}",
+            "MY_SECRET_NAME",
+            "changeme",
+            "user@example.com",
+            "db.internal:5432",
+            "3600",
+            "bearer",
+            "",
+            "a sentence with words",
+        ] {
+            assert!(!is_likely("API_KEY", value), "{value}");
+            assert!(!is_likely("PASSWORD", value), "{value}");
+        }
+    }
+}
