@@ -322,24 +322,24 @@ mod tests {
 name = "x"
 [tool.mvm.check]
 select = ["ALL"]
-ignore = ["MVM204", "unpinned-image"]
+ignore = ["MVM202", "unpinned-image"]
 exclude = ["vendor/"]
 allowed-registries = ["Registry.Example.com"]
 allowed-hosts = ["db.internal"]
 [tool.mvm.check.severity]
 MVM4 = "warning"
 MVM401 = "error"
-MVM304 = "off"
+MVM301 = "off"
 [tool.mvm.check.per-file-ignores]
 "tests/**" = ["MVM5"]
 "#;
         let config = parse(text).expect("valid").expect("present");
         let of = |rule, path| config.severity_of(rule, Severity::Warning, &context(path));
-        assert_eq!(of("MVM204", "/project/a.py"), None);
+        assert_eq!(of("MVM202", "/project/a.py"), None);
         assert_eq!(of("MVM201", "/project/a.py"), None);
         assert_eq!(of("MVM401", "/project/a.py"), Some(Severity::Error));
         assert_eq!(of("MVM402", "/project/a.py"), Some(Severity::Warning));
-        assert_eq!(of("MVM304", "/project/a.py"), None);
+        assert_eq!(of("MVM301", "/project/a.py"), None);
         assert_eq!(of("MVM501", "/project/tests/a.py"), None);
         assert_eq!(of("MVM501", "/project/a.py"), Some(Severity::Warning));
         assert!(config.excludes("vendor/a.py") && !config.excludes("src/a.py"));

@@ -183,4 +183,6 @@ fn distance(a: &str, b: &str, limit: usize) -> usize {
 }
 
 #[cfg(test)]
+mod example_tests;
+#[cfg(test)]
 mod tests;

@@ -19,5 +19,6 @@ pub static RULE: Rule = Rule {
         good("name=(\n    \"a\"\n),"),
         good("env={\"A\": \"1\", \"B\": \"2\",},"),
     ],
+    also: &[],
     check: Check::Compiler,
 };

@@ -27,5 +27,6 @@ pub static RULE: Rule = Rule {
             "import mvm\n\nLEVEL = \"info\"\n\n\n@mvm.app(name=\"a\", env={\"LEVEL\": LEVEL}, image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\ndef run() -> None: ...\n",
         ),
     ],
+    also: &[],
     check: Check::Compiler,
 };

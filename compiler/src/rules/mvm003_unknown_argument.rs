@@ -22,5 +22,6 @@ pub static RULE: Rule = Rule {
         good("source=mvm.local_path(\".\", exclude=[\"x\"]),"),
         good("image=mvm.nix_packages([\"python312\"]),"),
     ],
+    also: &[],
     check: Check::Compiler,
 };

@@ -22,5 +22,6 @@ pub static RULE: Rule = Rule {
         good("image=mvm.nix_packages([\"python312\"]),"),
         good("env={\"A\": \"1\"},"),
     ],
+    also: &[],
     check: Check::Compiler,
 };

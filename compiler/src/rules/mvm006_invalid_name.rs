@@ -22,5 +22,6 @@ pub static RULE: Rule = Rule {
         good("name=\"a1\","),
         good("name=\"agent\" \"-tool\","),
     ],
+    also: &[],
     check: Check::Compiler,
 };

@@ -25,5 +25,6 @@ pub static RULE: Rule = Rule {
             "import mvm\n\n\n@mvm.app(image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\nasync def run() -> None: ...\n",
         ),
     ],
+    also: &[],
     check: Check::Compiler,
 };

@@ -17,5 +17,6 @@ pub static RULE: Rule = Rule {
     examples: &[good(
         "import mvm\n\n\nmvm.workload(id=\"both\")\n\n\n@mvm.app(name=\"a\", image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\ndef a() -> None: ...\n\n\n@mvm.app(name=\"b\", image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\ndef b() -> None: ...\n",
     )],
+    also: &[],
     check: Check::Compiler,
 };

@@ -18,5 +18,6 @@ pub static RULE: Rule = Rule {
         bad("env={\"A\": \"1\", \"A\": \"2\"},\n               ^^^"),
         good("env={\"A\": \"1\", \"B\": \"2\"},"),
     ],
+    also: &[],
     check: Check::Compiler,
 };

@@ -15,5 +15,6 @@ pub static RULE: Rule = Rule {
     rationale: "Files of the public project use older spellings. They are read with the same meaning; one spelling for one thing makes declarations easier to review.",
     remedy: "Apply the fix.",
     examples: &[good("resources=mvm.resources(cpu_cores=2, memory_mb=512),")],
+    also: &[],
     check: Check::Compiler,
 };

@@ -38,6 +38,7 @@ files into the project, or mount them with `mvm.mount`.",
         good("name=\"home\","),
         good("source=mvm.local_path(\"home\"),").with(&[("home/tool.py", "def run(): ...\n")]),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

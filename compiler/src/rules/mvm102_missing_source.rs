@@ -35,6 +35,7 @@ the file.",
         good("source=mvm.local_path(\"link\"),").with(&[("src/tool.py", "\n"), ("link", "-> src")]),
         good("source=mvm.local_path(\"./src/../src\"),").with(&[("src/tool.py", "\n")]),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

@@ -46,6 +46,7 @@ whoever takes over the registry account chooses what runs. A digest names the by
             "image=mvm.oci_image(\"Not A Reference\", digest=\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"),",
         ),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

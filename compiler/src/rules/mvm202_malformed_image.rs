@@ -41,6 +41,7 @@ pub static RULE: Rule = Rule {
             "image=mvm.oci_image(\"python:3.12-slim\", digest=\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"),",
         ),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

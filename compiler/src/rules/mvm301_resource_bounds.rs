@@ -31,6 +31,7 @@ others. The bounds are those of the Workload IR: 1 to 64 cores, at least 64 MiB 
         good("resources=mvm.resources(cpu_cores=1, memory_mb=64, rootfs_size_mb=64),"),
         good("resources=mvm.resources(cpu_cores=64, memory_mb=4 * 1024),"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

@@ -32,6 +32,7 @@ can send out what it finds, and fetch what it likes.",
         ),
         good("network=mvm.network(mode=\"none\"),"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

@@ -37,6 +37,7 @@ tunnel, a user page) is allowed too, and an address range says nothing of who an
         good("env={\"PATTERN\": \"*.example.com\"},"),
         good("source=mvm.local_path(\".\", include=[\"*.py\"]),"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

@@ -28,6 +28,7 @@ has no network device at all, so there is no such mode; the declaration is refus
         good("network=mvm.network(mode=\"none\"),"),
         good("env={\"MODE\": \"host\"},"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

@@ -44,6 +44,7 @@ The proxy refuses such addresses, whatever name leads to them.",
         good("env={\"BIND\": \"127.0.0.1\"},"),
         good("network=mvm.network(allow_https=[\"localhost.example.com\"]),"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

@@ -42,6 +42,7 @@ allowlist suggests a restriction that a connection to the host does not have.",
         good("network=mvm.network(egress=mvm.egress([mvm.host_port(\"2606:4700::1111\", 443)])),"),
         good("env={\"BASE_URL\": \"https://api.example.com/v1\"},"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

@@ -41,6 +41,7 @@ pub static RULE: Rule = Rule {
         good("network=mvm.network(egress=mvm.egress([mvm.host_port(\"db_1.example.com\", 65535)])),"),
         good("network=mvm.network(dns=mvm.dns_resolver(\"9.9.9.9\", port=5353)),"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

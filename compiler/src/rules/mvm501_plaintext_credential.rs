@@ -36,5 +36,6 @@ refer to it with `mvm.secret(\"NAME\")`; it is handed over when the machine boot
             "env={\"IMAGE_DIGEST\": \"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"},",
         ),
     ],
+    also: &[],
     check: Check::Declaration(super::credentials::check),
 };

@@ -33,5 +33,6 @@ pub static RULE: Rule = Rule {
         good("env={\"PUBLIC_KEY\": \"AAAAC3NzaC1lZDI1NTE5AAAAIJ\"},"),
         good("before_start=\"tool --password-file /run/secrets/db --api-key $API_KEY\","),
     ],
+    also: &[],
     check: Check::With("MVM501"),
 };

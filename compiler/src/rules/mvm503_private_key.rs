@@ -29,5 +29,6 @@ to it with `mvm.secret(\"NAME\")`.",
             "env={\"CERT\": \"-----BEGIN CERTIFICATE-----\\nTUlJQ2RUQ0NBZDZnQXdJQkFnSUo=\\n-----END CERTIFICATE-----\"},",
         ),
     ],
+    also: &[],
     check: Check::With("MVM501"),
 };

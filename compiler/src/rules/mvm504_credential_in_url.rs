@@ -32,5 +32,6 @@ together from parts.",
         good("env={\"DATABASE_URL\": \"postgres://user:password@localhost/app\"},"),
         good("env={\"BASE_URL\": \"https://api.example.com:8443/a@b\"},"),
     ],
+    also: &[],
     check: Check::With("MVM501"),
 };

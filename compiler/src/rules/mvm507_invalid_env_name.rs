@@ -28,6 +28,7 @@ digit; an `=` or a NUL would make another variable of it.",
         good("env={},"),
         good("env={\"lower_case\": \"1-2\"},"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

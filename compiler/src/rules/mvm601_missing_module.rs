@@ -30,6 +30,7 @@ the whole build.",
         good("source=mvm.local_path(\"src\"),\nentrypoint=mvm.entrypoint_function(module=\"main\", function=\"run\"),").with(&[("src/main.py", "def run(): ...\n")]),
         good("entrypoint=mvm.entrypoint_function(module=\"app\", function=\"run\", language=\"node\"),"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

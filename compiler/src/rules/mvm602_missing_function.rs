@@ -31,6 +31,7 @@ the machine is called.",
         good("entrypoint=mvm.entrypoint_function(module=\"other\", function=\"run\"),").with(&[("other.py", "try:\n    import x\nexcept ImportError:\n    def run(): ...\nelse:\n    run = x.run\n")]),
         good("entrypoint=mvm.entrypoint_function(module=\"other\", function=\"run\"),").with(&[("other.py", "run = lambda: 1\n")]),
     ],
+    also: &[],
     check: Check::File(check),
 };
 

@@ -30,6 +30,7 @@ target; with several it could reach either.",
         good("entrypoint=mvm.entrypoint(command=[\"python\", \"-m\", \"tool\"]),"),
         good("name=\"a\","),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

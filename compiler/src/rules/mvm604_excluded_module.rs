@@ -32,6 +32,7 @@ pub static RULE: Rule = Rule {
         good("source=mvm.local_path(\".\", include=[\"pkg\"]),\nentrypoint=mvm.entrypoint_function(module=\"pkg.tool\", function=\"run\"),").with(&[("pkg/tool.py", "def run(): ...\n")]),
         good("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\"),"),
     ],
+    also: &[],
     check: Check::Declaration(check),
 };
 

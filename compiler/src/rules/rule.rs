@@ -27,6 +27,8 @@ pub struct Rule {
     pub remedy: &'static str,
     /// Examples: tests and documentation.
     pub examples: &'static [Example],
+    /// Rules that its bad examples may fire besides, since the mistake is one of theirs too.
+    pub also: &'static [&'static str],
     /// Who looks.
     pub check: Check,
 }

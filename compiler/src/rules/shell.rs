@@ -117,8 +117,10 @@ impl Parser<'_> {
         self.eat('>');
         self.eat('|');
         if self.eat('&') {
+            drop_descriptor(now);
             self.output(&mut Simple::default());
         } else {
+            drop_descriptor(now);
             self.output(now);
         }
     }
@@ -131,12 +133,6 @@ impl Parser<'_> {
         let file = self.word(&mut inner, None);
         now.inner.extend(inner);
         now.outputs.push(file);
-        // The descriptor before `>` is no word.
-        if now.words.last().is_some_and(|w| w.len() == 1 && w.bytes().all(|b| b.is_ascii_digit()))
-            && now.words.len() > 1
-        {
-            now.words.pop();
-        }
     }
 
     fn nested(&mut self, close: char) -> Vec<Simple> {
@@ -217,6 +213,15 @@ impl Parser<'_> {
     }
 }
 
+/// The `2` of `2>file` is no word.
+fn drop_descriptor(now: &mut Simple) {
+    if now.words.len() > 1
+        && now.words.last().is_some_and(|w| w.len() == 1 && w.bytes().all(|b| b.is_ascii_digit()))
+    {
+        now.words.pop();
+    }
+}
+
 fn push(now: &mut Simple, word: String) {
     let assigned = word.split_once('=').filter(|(name, _)| {
         !name.is_empty()
@@ -268,11 +273,6 @@ impl Simple {
                 }
             }
         }
-    }
-
-    /// Is a word among its words?
-    pub fn has(&self, word: &str) -> bool {
-        self.words.iter().any(|w| w == word)
     }
 }
 

@@ -40,6 +40,7 @@ has looked at. One with a misspelt rule gives a false sense of having decided.",
         good("name=\"a\",  # not a suppression: mvm ignores this"),
         good("env={\"A\": \"# mvm: ignore[MVM201]\"},"),
     ],
+    also: &[],
     check: Check::Finish,
 };
 

@@ -31,3 +31,29 @@ fn the_nearest_word_is_found() {
     assert_eq!(nearest("ingore", words.into_iter()), Some("ignore"));
     assert_eq!(nearest("zzz", words.into_iter()), None);
 }
+
+/// The committed pages: made from the rules, current. `UPDATE=1` writes them.
+#[test]
+fn the_pages_are_current() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules");
+    let update = std::env::var_os("UPDATE").is_some_and(|v| v == "1");
+    let mut stale = Vec::new();
+    let mut pages: Vec<(String, String)> =
+        all().iter().map(|r| (format!("{}.md", r.id), docs::page(r))).collect();
+    pages.push(("index.md".to_owned(), docs::index(all())));
+    if update {
+        std::fs::create_dir_all(&dir).expect("docs/rules can be made");
+    }
+    for (name, page) in &pages {
+        let path = dir.join(name);
+        if std::fs::read_to_string(&path).unwrap_or_default() != *page {
+            stale.push(name.clone());
+            if update {
+                std::fs::write(&path, page).expect("a page can be written");
+            }
+        }
+    }
+    let committed = std::fs::read_dir(&dir).expect("docs/rules exists").count();
+    assert_eq!(committed, pages.len(), "docs/rules holds pages of rules that are gone");
+    assert!(update || stale.is_empty(), "stale: {stale:?}; run the test again with UPDATE=1");
+}

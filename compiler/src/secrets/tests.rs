@@ -141,7 +141,7 @@ fn long_and_hostile_texts_stay_quick() {
     let start = std::time::Instant::now();
     for piece in ["sk-", "eyJ", "a", "://a:b", "-----BEGIN PRIVATE KEY-----", "password=", "M", "%41", "é"] {
         let one = std::time::Instant::now();
-        scan(&piece.repeat(100_000 / piece.len()), Some("API_KEY"));
+        scan(&piece.repeat(30_000 / piece.len()), Some("API_KEY"));
         if std::env::var_os("SHOW").is_some() {
             eprintln!("{piece} {:?}", one.elapsed());
         }
