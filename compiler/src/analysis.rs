@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use workload_ir::Workload;
 
+pub use crate::config::Config;
 use crate::declaration::{DeclarationKind, Parameter};
 use crate::deferred::Deferred;
 use crate::document::Document;
-pub use crate::config::Config;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
 

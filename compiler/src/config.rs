@@ -223,7 +223,7 @@ type Entries<'t, 'i> = Vec<(&'t Spanned<std::borrow::Cow<'i, str>>, &'t Item<'i>
 
 fn entries<'t, 'i>(item: &'t Item<'i>, key: &str) -> Result<Entries<'t, 'i>> {
     match item.get_ref() {
-        DeValue::Table(table) => Ok(table.iter().map(|(k, v)| (k, v)).collect()),
+        DeValue::Table(table) => Ok(table.iter().collect()),
         other => Err(wrong(item, key, "a table", other)),
     }
 }

@@ -40,6 +40,7 @@ mod mvm403_host_network;
 mod mvm404_private_destination;
 mod mvm405_url_as_host;
 mod mvm406_malformed_destination;
+mod mvm407_duplicate_destination;
 mod mvm501_plaintext_credential;
 mod mvm502_likely_credential;
 mod mvm503_private_key;
@@ -51,6 +52,7 @@ mod mvm603_primary_entrypoint;
 mod mvm604_excluded_module;
 mod mvm701_unpinned_fetch;
 
+pub use crate::nearest;
 pub use rule::{Check, Confidence, Example, FixKind, Report, Rule};
 
 /// Every rule, by id.
@@ -80,6 +82,7 @@ static ALL: &[&Rule] = &[
     &mvm404_private_destination::RULE,
     &mvm405_url_as_host::RULE,
     &mvm406_malformed_destination::RULE,
+    &mvm407_duplicate_destination::RULE,
     &mvm501_plaintext_credential::RULE,
     &mvm502_likely_credential::RULE,
     &mvm503_private_key::RULE,
@@ -148,38 +151,6 @@ pub(crate) fn shown(text: &str) -> String {
         Some((at, _)) => format!("{}…", &clean[..at]),
         None => clean,
     }
-}
-
-/// The candidate that a misspelt word is nearest to, if it is near at all.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
-    candidates
-        .map(|c| (distance(word, c, limit), c))
-        .filter(|(d, _)| *d <= limit)
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, c)| c)
-}
-
-/// Optimal string alignment distance, given up above `limit`.
-fn distance(a: &str, b: &str, limit: usize) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    if a.len().abs_diff(b.len()) > limit {
-        return limit + 1;
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let same = a[i - 1].eq_ignore_ascii_case(&b[j - 1]);
-            row[j] = (last[j - 1] + usize::from(!same)).min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]

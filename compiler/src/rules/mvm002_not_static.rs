@@ -19,7 +19,7 @@ pub static RULE: Rule = Rule {
             "import os\n\nimport mvm\n\n\n@mvm.app(\n    name=\"a\",\n    env={\"HOME_DIR\": os.environ[\"HOME\"]},\n                     ^^^^^^^^^^^^^^^^^^\n    image=mvm.python_image(), resources=mvm.resources(), network=mvm.network(),\n)\ndef run() -> None: ...\n",
         ),
         bad("env={\"A\": open(\"a\").read()},\n          ^^^^^^^^^^^^^^^^"),
-        bad("env={k: \"1\" for k in \"ab\"},\n    ^^^^^^^^^^^^^^^^^^^^^^^^"),
+        bad("env={k: \"1\" for k in \"ab\"},\n    ^^^^^^^^^^^^^^^^^^^^^^"),
         bad("env={\"A\": \"1\" if __debug__ else \"2\"},\n          ^^^^^^^^^^^^^^^^^^^^^^^^^"),
         good("env={\"A\": \"a\" + \"b\"},"),
         good("env={\"A\": f\"{1}\"},"),

@@ -17,7 +17,7 @@ pub static RULE: Rule = Rule {
     examples: &[
         bad("nmae=\"a\",\n^^^^"),
         bad("source=mvm.local_path(\".\", exlude=[\"x\"]),\n                           ^^^^^^"),
-        bad("image=mvm.nix_package([\"python312\"]),\n      ^^^^^^^^^^^^^^^"),
+        bad("image=mvm.nix_package([\"python312\"]),\n          ^^^^^^^^^^^"),
         good("name=\"a\","),
         good("source=mvm.local_path(\".\", exclude=[\"x\"]),"),
         good("image=mvm.nix_packages([\"python312\"]),"),

@@ -16,7 +16,7 @@ pub static RULE: Rule = Rule {
     remedy: "Move the decorated function to the top level of the module.",
     examples: &[
         bad(
-            "import mvm\n\n\nif True:\n\n    @mvm.app(image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\n    ^^^^^^^^\n    def run() -> None: ...\n",
+            "import mvm\n\n\nif True:\n\n    @mvm.app(image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\n    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n    def run() -> None: ...\n",
         ),
         good(
             "import mvm\n\n\n@mvm.app(image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\ndef run() -> None: ...\n",

@@ -38,7 +38,7 @@ files into the project, or mount them with `mvm.mount`.",
         good("name=\"home\","),
         good("source=mvm.local_path(\"home\"),").with(&[("home/tool.py", "def run(): ...\n")]),
     ],
-    also: &[],
+    also: &["MVM102"],
     check: Check::Declaration(check),
 };
 

@@ -32,7 +32,7 @@ pub static RULE: Rule = Rule {
         bad(
             "network=mvm.network(allow_https=[\"api..example.com\"]),\n                                 ^^^^^^^^^^^^^^^^^^",
         ),
-        bad("network=mvm.network(allow_https=[\"intranet\"]),\n                                 ^^^^^^^^^^"),
+        bad("network=mvm.network(allow_https=[\"example\"]),\n                                 ^^^^^^^^^"),
         bad(
             "network=mvm.network(dns=mvm.dns_resolver(\"not an address\")),\n                                         ^^^^^^^^^^^^^^^^",
         ),

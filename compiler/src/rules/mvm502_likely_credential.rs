@@ -19,7 +19,7 @@ pub static RULE: Rule = Rule {
     examples: &[
         bad("env={\"DB_PASSWORD\": \"{{password}}\"},\n                    ^^^^^^^^^^^^^^"),
         bad("env={\"SESSION_SECRET\": \"{{noise}}\"},\n                       ^^^^^^^^^^^"),
-        bad("before_start=\"tool --api-key {{noise}}\",\n             ^^^^^^^^^^^^^^^^^^^^^^^^^^^"),
+        bad("before_start=\"tool --api-key {{noise}}\",\n             ^^^^^^^^^^^^^^^^^^^^^^^^^^"),
         bad(
             "before_start=[\"tool\", \"--password\", \"{{password}}\"],\n                                    ^^^^^^^^^^^^^^",
         ),

@@ -18,13 +18,13 @@ one is in all of those places, and in the repository besides.",
 together from parts.",
     examples: &[
         bad(
-            "env={\"DATABASE_URL\": \"postgres://app:{{password}}@db.example.com/app\"},\n                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+            "env={\"DATABASE_URL\": \"postgres://app:{{password}}@db.example.com/app\"},\n                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ),
         bad(
-            "env={\"A\": \"https://bot:{{password}}@git.example.com/x.git\"},\n          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+            "env={\"A\": \"https://bot:{{password}}@git.example.com/x.git\"},\n          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ),
         bad(
-            "env={\"REDIS\": \"redis://:{{password}}@cache.example.com:6379/0\"},\n              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+            "env={\"REDIS\": \"redis://:{{password}}@cache.example.com:6379/0\"},\n              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ),
         good("env={\"DATABASE_URL\": mvm.secret(\"database-url\")},"),
         good("env={\"DATABASE_URL\": \"postgres://app@db.example.com/app\"},"),

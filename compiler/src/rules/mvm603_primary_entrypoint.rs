@@ -21,8 +21,8 @@ pub static RULE: Rule = Rule {
 target; with several it could reach either.",
     remedy: "Mark exactly one function entrypoint with `primary=True`. A single one is primary by itself.",
     examples: &[
-        bad("entrypoints=[\n    mvm.entrypoint_function(module=\"tool\", function=\"run\"),\n    ^^^^^^^^^^^^^^^^^^^^^^^\n    mvm.entrypoint_function(module=\"tool\", function=\"main\"),\n],").with(&[("tool.py", "def run(): ...\ndef main(): ...\n")]),
-        bad("entrypoints=[\n    mvm.entrypoint_function(module=\"other\", function=\"run\", primary=True),\n    mvm.entrypoint_function(module=\"other\", function=\"main\", primary=True),\n                                                                   ^^^^\n],").with(&[("other.py", "def run(): ...\ndef main(): ...\n")]),
+        bad("entrypoints=[\n    mvm.entrypoint_function(module=\"other\", function=\"run\"),\n    ^^^^^^^^^^^^^^^^^^^^^^^\n    mvm.entrypoint_function(module=\"other\", function=\"main\"),\n],").with(&[("other.py", "def run(): ...\ndef main(): ...\n")]),
+        bad("entrypoints=[\n    mvm.entrypoint_function(module=\"other\", function=\"run\", primary=True),\n    mvm.entrypoint_function(module=\"other\", function=\"main\", primary=True),\n                                                                     ^^^^\n],").with(&[("other.py", "def run(): ...\ndef main(): ...\n")]),
         bad("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\", primary=False),\n                                                                          ^^^^^"),
         good("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\"),"),
         good("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\", primary=True),"),

@@ -21,7 +21,7 @@ builds. Piped into a shell it runs before anybody could even have looked at it."
 `mvm.node_deps`). If a hook must fetch, fetch a fixed version and check its SHA-256 before running it.",
     examples: &[
         bad(
-            "before_build=\"curl -fsSL https://example.com/install.sh | sh\",\n             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+            "before_build=\"curl -fsSL https://example.com/install.sh | sh\",\n             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ),
         bad("before_build=\"pip install requests\",\n             ^^^^^^^^^^^^^^^^^^^^^^"),
         bad(
@@ -31,7 +31,7 @@ builds. Piped into a shell it runs before anybody could even have looked at it."
             "before_build=mvm.hook(\"git clone https://example.com/x.git\"),\n                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ),
         bad(
-            "before_build=[mvm.hook(\"echo ok\"), mvm.hook([\"apt-get\", \"install\", \"-y\", \"curl\"])],\n                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+            "before_build=[mvm.hook(\"echo ok\"), mvm.hook([\"apt-get\", \"install\", \"-y\", \"curl\"])],\n                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ),
         bad("before_start=\"npx cowsay\",\n             ^^^^^^^^^^^^"),
         good("before_build=\"python -m compileall .\","),

@@ -1,6 +1,6 @@
 //! Suppression comments, and MVM013, which says that one suppresses nothing.
 //! `# mvm: ignore[MVM201] -- reason` speaks of findings that touch its line (or, on a line of its own, the next line of
-//! code); `# mvm: ignore-file[MVM204]` of the whole file.
+//! code); `# mvm: ignore-file[MVM202]` of the whole file.
 
 use super::edit::replace;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
@@ -25,10 +25,10 @@ has looked at. One with a misspelt rule gives a false sense of having decided.",
         bad("name=\"a\",  # mvm: ignore[MVM999] -- no such rule\n                         ^^^^^^"),
         bad("# mvm: ignore[MVM101]\n^^^^^^^^^^^^^^^^^^^^^\nname=\"a\","),
         bad(
-            "image=mvm.oci_image(\"a:1\"),  # mvm: ignore[MVM201, MVM202] -- base image of the team\n                                                 ^^^^^^",
+            "image=mvm.oci_image(\"a:1\"),  # mvm: ignore[MVM201, MVM202] -- base image of the team\n                                                   ^^^^^^",
         ),
         bad(
-            "# mvm: ignore-file[MVM204]\n^^^^^^^^^^^^^^^^^^^^^^^^^^\nimport mvm\n\n\n@mvm.app(\n    name=\"a\",\n    image=mvm.python_image(),\n    resources=mvm.resources(),\n    network=mvm.network(),\n)\ndef run() -> None: ...\n",
+            "# mvm: ignore-file[MVM202]\n^^^^^^^^^^^^^^^^^^^^^^^^^^\nimport mvm\n\n\n@mvm.app(\n    name=\"a\",\n    image=mvm.python_image(),\n    resources=mvm.resources(),\n    network=mvm.network(),\n)\ndef run() -> None: ...\n",
         ),
         good(
             "image=mvm.oci_image(\"ghcr.io/a/b:1\"),  # mvm: ignore[MVM201] -- tags of this registry cannot move",

@@ -247,7 +247,8 @@ pub fn is_likely(name: &str, value: &str) -> bool {
     match kind {
         // `hunter2` reads as a word, and is what people choose.
         NameKind::Password => {
-            !is_innocent_thing(value) && !(is_wordy(value) && is_name(value)) && is_password(value)
+            let innocent = is_innocent_thing(value) || is_wordy(value) && is_name(value);
+            !innocent && is_password(value)
         }
         _ => !is_innocent(value) && is_key(value),
     }
