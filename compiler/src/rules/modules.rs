@@ -26,7 +26,9 @@ pub enum Module {
 pub fn source_dir(declaration: &Declaration, file: &FileContext) -> Option<PathBuf> {
     let Source::LocalPath { path, .. } = &declaration.app.source;
     let base = file.path.as_ref()?.parent()?;
-    Some(normal(&base.join(path)))
+    // What MVM101 refuses and cannot be resolved anyway: the fix would make it this directory.
+    let unresolvable = path.starts_with('~') || path.contains('$');
+    Some(if unresolvable { base.to_owned() } else { normal(&base.join(path)) })
 }
 
 /// Finds a Python module below the source directory.
