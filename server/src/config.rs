@@ -1,14 +1,18 @@
-//! Which configuration holds for a file: the nearest project file upward, under it the user's settings. Cached by
-//! directory until something changes.
+//! Which configuration holds for a file: the nearest project file upward, else the user's settings, and what the
+//! command line says on top. Cached by directory until something changes.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mvm_compiler::Config;
+use mvm_compiler::config::{ConfigFile, parse_selector, parse_severity, relative_path};
+use mvm_compiler::{Config, FileContext};
 use serde_json::Value;
 
 use crate::files;
+
+/// Largest project file that is read.
+const MOST_BYTES: usize = 4 << 20;
 
 /// Configurations by directory.
 #[derive(Default)]
@@ -21,40 +25,126 @@ pub struct Configs {
 /// What holds for a file.
 #[derive(Clone, Debug, Default)]
 pub struct Configured {
-    /// How it is checked; the last good one where the project file has a mistake.
+    /// How it is checked.
     pub config: Arc<Config>,
     /// Where its project begins.
     pub root: Option<PathBuf>,
-    /// What is wrong with the project file.
+    /// What is wrong with the project file or the settings; the default holds then.
     pub problem: Option<Arc<str>>,
     /// The file is left out altogether.
     pub excluded: bool,
 }
 
 impl Configs {
-    /// With what the command line says.
-    pub fn for_check(select: &[String], ignore: &[String]) -> Self {
-        Configs { select: select.to_vec(), ignore: ignore.to_vec(), ..Configs::default() }
+    /// With selectors of the command line, already checked by [`selectors`].
+    pub fn for_check(select: Vec<String>, ignore: Vec<String>) -> Self {
+        Configs { select, ignore, ..Configs::default() }
     }
 
     /// What holds for a file.
     pub fn of(&mut self, path: Option<&Path>, settings: &Value) -> Configured {
-        let directory = path.map(|p| p.parent().unwrap_or(p)).unwrap_or(Path::new(""));
-        if let Some(known) = self.known.get(directory) {
-            return known.clone();
-        }
-        let found = self.find(path, settings);
-        self.known.insert(directory.to_owned(), found.clone());
+        let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        let mut found = match self.known.get(directory) {
+            Some(known) => known.clone(),
+            None => {
+                let found = self.find(directory, settings);
+                self.known.insert(directory.to_owned(), found.clone());
+                found
+            }
+        };
+        let file = FileContext { path: path.map(Path::to_owned), root: found.root.clone() };
+        found.excluded = path.is_some() && found.config.excludes(&relative_path(&file));
         found
     }
 
-    fn find(&self, path: Option<&Path>, _settings: &Value) -> Configured {
-        let _ = (&self.select, &self.ignore);
-        Configured { root: path.and_then(files::project_root), ..Configured::default() }
+    fn find(&self, directory: &Path, settings: &Value) -> Configured {
+        let mut found = match project_config(directory) {
+            Ok(Some((config, root))) => {
+                Configured { config: config.into(), root: Some(root), ..Configured::default() }
+            }
+            Ok(None) => match from_settings(settings) {
+                Ok(config) => Configured { config: config.into(), ..Configured::default() },
+                Err(why) => Configured { problem: Some(why.into()), ..Configured::default() },
+            },
+            Err(why) => Configured { problem: Some(why.into()), ..Configured::default() },
+        };
+        if found.root.is_none() && directory.is_absolute() {
+            found.root = files::project_root(&directory.join("file"));
+        }
+        if !self.select.is_empty() || !self.ignore.is_empty() {
+            let config = Arc::make_mut(&mut found.config);
+            if !self.select.is_empty() {
+                config.select.clone_from(&self.select);
+            }
+            config.ignore.extend(self.ignore.iter().cloned());
+        }
+        found
     }
 
     /// Project files or settings changed.
     pub fn forget(&mut self) {
         self.known.clear();
     }
+}
+
+/// The nearest project file that says something of ours, and its directory.
+fn project_config(directory: &Path) -> Result<Option<(Config, PathBuf)>, String> {
+    if !directory.is_absolute() {
+        return Ok(None);
+    }
+    for above in directory.ancestors().take(64) {
+        for (name, kind) in [("mvm.toml", ConfigFile::MvmToml), ("pyproject.toml", ConfigFile::Pyproject)] {
+            let path = above.join(name);
+            if !path.is_file() {
+                continue;
+            }
+            let text = files::read_source(&path).map_err(|e| format!("{} {e}", path.display()))?;
+            if text.len() > MOST_BYTES {
+                return Err(format!("{} is too large for a project file", path.display()));
+            }
+            match Config::parse(&text, kind) {
+                Ok(Some(config)) => return Ok(Some((config, above.to_owned()))),
+                Ok(None) => {}
+                Err(e) => {
+                    let line = text.get(..e.range.start).unwrap_or("").matches('\n').count() + 1;
+                    return Err(format!("{}:{line}: {e}", path.display()));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The editor's `check` settings: `select`, `ignore`, `severity`.
+fn from_settings(settings: &Value) -> Result<Config, String> {
+    let mut config = Config::default();
+    let Value::Object(entries) = settings else { return Ok(config) };
+    for (key, value) in entries {
+        match (key.as_str(), value) {
+            (_, Value::Null) => {}
+            ("select", Value::Array(list)) => {
+                config.select = selectors(list.iter().filter_map(Value::as_str))?
+            }
+            ("ignore", Value::Array(list)) => {
+                config.ignore = selectors(list.iter().filter_map(Value::as_str))?
+            }
+            ("severity", Value::Object(levels)) => {
+                for (rule, level) in levels {
+                    let level = level.as_str().unwrap_or_default();
+                    config.severity.insert(parse_selector(rule)?, parse_severity(level)?);
+                }
+            }
+            (key, _) => {
+                return Err(format!(
+                    "`mvm.check.{key}` is unknown or of a wrong type: there are select, ignore, severity"
+                ));
+            }
+        }
+    }
+    Ok(config)
+}
+
+/// Selectors as ids or beginnings of ids; an error names the first that means nothing.
+pub fn selectors<'a>(list: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
+    list.map(parse_selector).collect()
 }

@@ -1,6 +1,7 @@
 //! The rules' own documentation as text: the offline page of a rule, the list of rules.
 
 use mvm_compiler::Severity;
+use mvm_compiler::rules::{self, FixKind, Rule};
 
 /// What is documented of a rule.
 #[derive(Clone, Debug)]
@@ -17,16 +18,37 @@ pub struct RuleDoc {
     pub why: &'static str,
     /// Whether a fix comes with it: `safe`, `offer` or nothing.
     pub fix: Option<&'static str>,
+    /// Common Weakness Enumeration, where one fits.
+    pub cwe: Option<u16>,
     /// The page in Markdown.
     pub page: String,
 }
 
 /// All rules.
 pub fn all() -> Vec<RuleDoc> {
-    Vec::new()
+    rules::all().iter().map(|rule| describe(rule)).collect()
 }
 
-/// The page of a rule in Markdown; `None` when there is no such rule.
+fn describe(rule: &Rule) -> RuleDoc {
+    RuleDoc {
+        id: rule.id,
+        name: rule.name,
+        severity: rule.severity,
+        title: rule.summary,
+        why: rule.rationale,
+        fix: match rule.fix {
+            FixKind::None => None,
+            FixKind::Safe => Some("safe"),
+            FixKind::Offer => Some("offer"),
+        },
+        cwe: rule.cwe,
+        page: rules::docs::page(rule),
+    }
+}
+
+/// The page of a rule in Markdown, by its id or name; `None` when there is no such rule.
 pub fn page(rule: &str) -> Option<String> {
-    all().into_iter().find(|r| r.id.eq_ignore_ascii_case(rule)).map(|r| r.page)
+    let upper = rule.trim().to_ascii_uppercase();
+    let found = rules::find(&upper).or_else(|| rules::find(rule.trim()))?;
+    Some(rules::docs::page(found))
 }

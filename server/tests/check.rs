@@ -180,3 +180,74 @@ fn a_reader_that_goes_away_is_no_error() {
     let result = child.wait_with_output().unwrap();
     assert_eq!(result.status.code(), Some(0), "{}", String::from_utf8_lossy(&result.stderr));
 }
+
+#[test]
+fn rules_are_explained() {
+    let run =
+        |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_mvm-lsp")).args(arguments).output().unwrap();
+    let page = out(&run(&["explain", "mvm101"]));
+    assert!(page.contains("MVM101"), "{page}");
+    let list: Value = serde_json::from_str(&out(&run(&["rules", "--json"]))).unwrap();
+    assert!(list.as_array().unwrap().iter().any(|r| r["id"] == "MVM201"));
+    let unknown = run(&["explain", "MVM999"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert_eq!(run(&["--no-such-option"]).status.code(), Some(2));
+    assert_eq!(run(&["--fix"]).status.code(), Some(2), "--fix wants --check");
+}
+
+#[test]
+fn the_project_file_and_the_command_line_choose_the_rules() {
+    let tree = project(&[
+        ("a.py", BAD),
+        ("sub/mvm.toml", "[check]\nignore = [\"MVM003\"]\n"),
+        ("sub/b.py", BAD),
+        ("gone/pyproject.toml", "[tool.mvm.check]\nexclude = [\"c.py\"]\n"),
+        ("gone/c.py", BAD),
+    ]);
+    let text = out(&check(tree.path(), &["--output", "concise"]));
+    assert!(text.contains("a.py:7:42: error[MVM003]"), "{text}");
+    assert!(!text.contains("b.py") && !text.contains("c.py"), "{text}");
+    let without = check(tree.path(), &["--ignore", "MVM0", "a.py"]);
+    assert_eq!(without.status.code(), Some(0), "{}", out(&without));
+    let wrong = check(tree.path(), &["--select", "MVM999", "a.py"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    std::fs::write(tree.path().join("mvm.toml"), "[check]\nselct = []\n").unwrap();
+    let broken = check(tree.path(), &["--output", "concise", "a.py"]);
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(out(&broken).contains("mvm.toml:2: ") && out(&broken).contains("`select`"), "{}", out(&broken));
+}
+
+#[test]
+fn a_suppressed_finding_is_not_reported() {
+    let tree = project(&[(
+        "a.py",
+        &BAD.replace("memory_mbs=512),", "memory_mbs=512),  # mvm: ignore[MVM003] -- a test"),
+    )]);
+    let result = check(tree.path(), &[]);
+    assert_eq!(result.status.code(), Some(0), "{}", out(&result));
+}
+
+#[test]
+fn a_credential_appears_in_no_output() {
+    let token = ["sk-", "proj-", &"NotARealKey0123456789".repeat(3)].concat();
+    let halves = (&token[..20], &token[20..]);
+    let whole = BAD.replace("network=", &format!("env={{\"OPENAI_API_KEY\": \"{token}\"}},\n    network="));
+    let split = format!("PART = \"{}\" + \"{}\"\n", halves.0, halves.1);
+    let split = BAD.replace("import mvm\n", &format!("import mvm\n{split}"));
+    let split = split.replace("network=", "env={\"OPENAI_API_KEY\": PART},\n    network=");
+    let tree = project(&[("whole.py", &whole), ("split.py", &split)]);
+    for arguments in [
+        &["--output", "full"][..],
+        &["--output", "concise"],
+        &["--output", "json"],
+        &["--output", "sarif"],
+        &["--output", "github"],
+        &["--diff", "--unsafe-fixes"],
+    ] {
+        let text = out(&check(tree.path(), arguments));
+        assert!(text.contains("MVM501") || arguments[0] == "--diff", "{text}");
+        for piece in [&token[..], halves.0, halves.1] {
+            assert!(!text.contains(piece), "{arguments:?} prints {piece}: {text}");
+        }
+    }
+}

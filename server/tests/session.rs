@@ -348,3 +348,42 @@ fn a_large_file_is_analysed_beside_the_loop_and_stale_requests_are_told_so() {
     while client.drop_kept(&["mvm/workloadIrChanged", "textDocument/publishDiagnostics"]) {}
     client.finish();
 }
+
+#[test]
+fn a_finding_links_to_its_page_and_can_be_ignored() {
+    let mut client = Client::new();
+    let found = client.open(&TOOL.replace("memory_mb", "memory_mbs"));
+    let page = found[0]["codeDescription"]["href"].as_str().expect("a page");
+    let text = std::fs::read_to_string(page.strip_prefix("file://").unwrap()).unwrap();
+    assert!(text.starts_with("# MVM003"), "{text}");
+    let params = json!({ "textDocument": { "uri": URI }, "range": found[0]["range"],
+        "context": { "diagnostics": found, "only": ["quickfix"] } });
+    let actions = client.request("textDocument/codeAction", params).unwrap();
+    let ignore =
+        actions.as_array().unwrap().iter().find(|a| a["title"] == "Ignore MVM003 here").expect("an action");
+    let edit = &ignore["edit"]["documentChanges"][0]["edits"][0];
+    assert_eq!(edit["newText"], "  # mvm: ignore[MVM003]");
+    client.change(json!([{ "range": edit["range"], "text": edit["newText"] }]));
+    assert_eq!(codes(&client.diagnostics()), Vec::<&str>::new());
+    client.finish();
+}
+
+#[test]
+fn everything_safe_is_fixed_at_once() {
+    let mut client = Client::new();
+    let found = client.open(&TOOL.replace("memory_mb", "memory_mbs").replace("cpu_cores", "cpu_core"));
+    assert_eq!(codes(&found), ["MVM003", "MVM003"]);
+    let everywhere = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 99, "character": 0 } });
+    let params = json!({ "textDocument": { "uri": URI }, "range": everywhere,
+        "context": { "diagnostics": [], "only": ["source.fixAll"] } });
+    let actions = client.request("textDocument/codeAction", params).unwrap();
+    assert_eq!(actions.as_array().unwrap().len(), 1, "{actions}");
+    assert_eq!(actions[0]["kind"], "source.fixAll.mvm");
+    let edits = actions[0]["edit"]["documentChanges"][0]["edits"].as_array().unwrap();
+    // From the last to the first, so that each still fits.
+    let changes: Vec<Value> =
+        edits.iter().rev().map(|e| json!({ "range": e["range"], "text": e["newText"] })).collect();
+    client.change(Value::Array(changes));
+    assert_eq!(codes(&client.diagnostics()), Vec::<&str>::new());
+    client.finish();
+}

@@ -13,7 +13,7 @@ use mvm_compiler::FileContext;
 use super::cli::CheckOptions;
 use super::report::FileReport;
 use super::{diff, fix};
-use crate::config::Configs;
+use crate::config::{Configs, selectors};
 use crate::files::{self, DiskFacts};
 
 /// What every file is checked with.
@@ -34,11 +34,15 @@ enum Found {
 }
 
 impl<'a> Checker<'a> {
-    /// A checker for a set of options.
-    pub fn new(options: &'a CheckOptions) -> Self {
+    /// A checker for a set of options; an error says which selector means nothing.
+    pub fn new(options: &'a CheckOptions) -> Result<Self, String> {
         let directory = std::env::current_dir().unwrap_or_default();
-        let configs = Mutex::new(Configs::for_check(&options.select, &options.ignore));
-        Checker { options, configs, facts: DiskFacts::default(), directory }
+        let select = selectors(options.select.iter().map(String::as_str))?;
+        let ignore = selectors(options.ignore.iter().map(String::as_str))?;
+        let configs = Mutex::new(Configs::for_check(select, ignore));
+        // Nothing changes under a check: answers may be kept.
+        let facts = DiskFacts { revision: Some(0), ..DiskFacts::default() };
+        Ok(Checker { options, configs, facts, directory })
     }
 
     /// Checks all paths; reports come ordered by name.
@@ -104,7 +108,7 @@ impl<'a> Checker<'a> {
             Ok(None) => return Some(FileReport::new(name, Some(absolute), "".into(), Vec::new())),
             Err(e) => return Some(FileReport::failed(name, Some(absolute), e.to_string(), false)),
         };
-        Some(self.check(name, Some(absolute), &source))
+        Some(self.check(name, Some(absolute), &source, found))
     }
 
     fn read(&self, path: &Path, found: Found) -> Result<Option<String>, files::ReadError> {
@@ -124,7 +128,7 @@ impl<'a> Checker<'a> {
         let read = std::io::stdin().lock().take(files::MAX_SOURCE + 1).read_to_end(&mut bytes);
         match read.map_err(files::ReadError::from).and_then(|_| files::decode(bytes)) {
             Ok(source) => {
-                let mut report = self.check(name, path, &source);
+                let mut report = self.check(name, path, &source, Found::Named);
                 report.path = None;
                 report
             }
@@ -132,8 +136,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn check(&self, name: String, path: Option<PathBuf>, source: &str) -> FileReport {
-        let work = || self.analysed(&name, path.clone(), source);
+    fn check(&self, name: String, path: Option<PathBuf>, source: &str, found: Found) -> FileReport {
+        let work = || self.analysed(&name, path.clone(), source, found);
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(report) => report,
             Err(_) => {
@@ -143,14 +147,18 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn analysed(&self, name: &str, path: Option<PathBuf>, source: &str) -> FileReport {
+    fn analysed(&self, name: &str, path: Option<PathBuf>, source: &str, found: Found) -> FileReport {
         let configured = {
             let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
             configs.of(path.as_deref(), &serde_json::Value::Null)
         };
         let file = FileContext { path: path.clone(), root: configured.root };
         if let Some(problem) = configured.problem {
-            return FileReport::failed(name.to_owned(), path, problem.to_string(), false);
+            let message = format!("cannot be checked, its configuration is wrong: {problem}");
+            return FileReport::failed(name.to_owned(), path, message, false);
+        }
+        if configured.excluded && found == Found::Met {
+            return FileReport::new(name.to_owned(), path, "".into(), Vec::new());
         }
         let findings =
             |text: &str| mvm_compiler::analyze(text, &file, &configured.config, &self.facts).findings;

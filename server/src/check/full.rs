@@ -2,6 +2,7 @@
 
 use mvm_compiler::{Applicability, Finding, Severity};
 
+use super::mask;
 use super::report::{FileReport, word};
 use super::terminal::{Paint, Style, push_safe, safe, width};
 
@@ -54,9 +55,20 @@ fn one(out: &mut String, report: &FileReport, finding: &Finding, paint: Paint) {
     out.push_str(&format!("{head}{}\n", paint.paint(Style::Bold, &format!(": {}", safe(&finding.message)))));
     let numbers = std::iter::once(&finding.range).chain(finding.related.iter().map(|r| &r.range));
     let gutter = numbers.map(|r| report.place(r.start).line.to_string().len()).max().unwrap_or(1);
-    excerpt(out, report, &finding.range, "", gutter, '^', color, "-->", paint);
+    excerpt(out, report, finding, &finding.range, "", gutter, '^', color, "-->", paint);
     for related in &finding.related {
-        excerpt(out, report, &related.range, &related.message, gutter, '-', Style::Ruler, ":::", paint);
+        excerpt(
+            out,
+            report,
+            finding,
+            &related.range,
+            &related.message,
+            gutter,
+            '-',
+            Style::Ruler,
+            ":::",
+            paint,
+        );
     }
     if let Some(fix) = finding.fixes.first() {
         let how = match fix.applicability {
@@ -75,6 +87,7 @@ fn one(out: &mut String, report: &FileReport, finding: &Finding, paint: Paint) {
 fn excerpt(
     out: &mut String,
     report: &FileReport,
+    finding: &Finding,
     range: &std::ops::Range<usize>,
     label: &str,
     gutter: usize,
@@ -92,6 +105,9 @@ fn excerpt(
     let (offset, line) = report.line(start.line);
     let from = start.offset - offset.min(start.offset);
     let to = if end.line == start.line { end.offset - offset } else { line.len() };
+    let ranges: Vec<_> =
+        std::iter::once(&finding.range).chain(finding.related.iter().map(|r| &r.range)).collect();
+    let line = &mask::line(report, offset, line, finding.rule, &ranges);
     let cut = Cut::new(line, from.min(line.len()), to.min(line.len()));
     let number = ruler(&format!("{:>gutter$} |", start.line));
     out.push_str(&format!("{number} {}\n", cut.text));

@@ -134,6 +134,7 @@ pub fn sarif(reports: &[FileReport]) -> String {
             "fullDescription": { "text": r.why },
             "help": { "text": r.page, "markdown": r.page },
             "defaultConfiguration": { "level": level(r.severity) },
+            "properties": { "tags": r.cwe.iter().map(|n| format!("external/cwe/cwe-{n:03}")).collect::<Vec<_>>() },
         })
     });
     let results = reports.iter().flat_map(|report| report.findings.iter().map(move |f| (report, f)));

@@ -7,6 +7,7 @@ mod diff;
 mod fix;
 mod full;
 mod machine;
+mod mask;
 mod report;
 mod terminal;
 
@@ -28,7 +29,13 @@ const INTERNAL: u8 = 4;
 
 /// Runs `--check`; returns the exit code.
 pub fn run(options: &CheckOptions) -> u8 {
-    let reports = collect::Checker::new(options).run();
+    let reports = match collect::Checker::new(options) {
+        Ok(checker) => checker.run(),
+        Err(why) => {
+            eprintln!("mvm-lsp: {why}");
+            return USAGE;
+        }
+    };
     let mut summary = Summary::default();
     reports.iter().for_each(|r| summary.add(r));
     let default = [Output::full()];
@@ -119,7 +126,7 @@ fn render(
 
 fn push_diff(out: &mut String, diff: &str, paint: Paint) {
     for line in diff.split_inclusive('\n') {
-        let text = terminal::safe(line.trim_end_matches(['\n', '\r']));
+        let text = terminal::safe(&mask::plain(line.trim_end_matches(['\n', '\r'])));
         let text = match line.as_bytes().first() {
             Some(b'-') => paint.paint(Style::Removed, &text),
             Some(b'+') => paint.paint(Style::Added, &text),

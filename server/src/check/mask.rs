@@ -1,0 +1,79 @@
+//! Source lines as they may be shown: credentials in them are covered but for their first four characters.
+
+use mvm_compiler::secrets;
+
+use super::report::FileReport;
+use crate::lexical::Lexical;
+
+/// Characters of a credential that may be seen.
+const SEEN: usize = 4;
+/// Rules whose findings are credentials: all strings in their ranges are covered.
+const ABOUT_CREDENTIALS: [&str; 5] = ["MVM501", "MVM502", "MVM503", "MVM504", "MVM508"];
+
+/// A line of a report with its credentials covered, byte for byte as long as the original. `ranges` are those of the
+/// finding that is shown.
+pub fn line(
+    report: &FileReport,
+    offset: usize,
+    text: &str,
+    rule: &str,
+    ranges: &[&std::ops::Range<usize>],
+) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for hit in secrets::certain(text) {
+        cover(&mut bytes, text, hit.range);
+    }
+    if ABOUT_CREDENTIALS.contains(&rule) {
+        let lexical = Lexical::new(&report.source);
+        let end = offset + text.len();
+        let within = |c: &std::ops::Range<usize>| ranges.iter().any(|r| c.start < r.end && r.start < c.end);
+        for literal in lexical.strings.iter().map(|s| &s.content).filter(|c| within(c)) {
+            let (from, to) = (literal.start.max(offset), literal.end.min(end));
+            if from < to {
+                // Of a literal that began on an earlier line nothing more is seen here.
+                let begun = literal.start < offset;
+                let seen = if begun { 0 } else { SEEN };
+                cover_after(&mut bytes, text, from - offset..to - offset, seen);
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// A line on its own, for differences.
+pub fn plain(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for hit in secrets::certain(text) {
+        cover(&mut bytes, text, hit.range);
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn cover(bytes: &mut [u8], text: &str, range: std::ops::Range<usize>) {
+    cover_after(bytes, text, range, SEEN);
+}
+
+fn cover_after(bytes: &mut [u8], text: &str, range: std::ops::Range<usize>, seen: usize) {
+    let Some(part) = text.get(range.clone()) else { return };
+    let start = part.char_indices().nth(seen).map_or(range.end, |(i, _)| range.start + i);
+    bytes[start..range.end].fill(b'*');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_covered_wherever_it_stands() {
+        let token = ["sk-", "proj-", &"NotARealKey0123456789".repeat(3)].concat();
+        let source = format!("import mvm\nKEY = \"hunt\" + \"er2secret\"  # é {token}\n");
+        let report = FileReport::new("a.py".into(), None, source.as_str().into(), Vec::new());
+        let (offset, text) = (11, source.lines().nth(1).unwrap());
+        let range = 17..40;
+        let shown = line(&report, offset, text, "MVM501", &[&range]);
+        assert!(shown.starts_with("KEY = \"hunt\" + \"er2s*****\"  # é "), "{shown}");
+        assert!(!shown.contains(&token[..9]), "{shown}");
+        assert_eq!(shown.len(), text.len());
+        assert_eq!(line(&report, offset, "x = \"plain words\"", "MVM101", &[&range]), "x = \"plain words\"");
+    }
+}
