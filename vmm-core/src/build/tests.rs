@@ -248,3 +248,44 @@ fn damaged_compiled_directories_say_so() {
     fs::write(out.join("workload.json"), other.canonical()).unwrap();
     assert!(load_compiled(&out).unwrap_err().to_string().contains("not the IR"));
 }
+
+/// The other half of [`a_full_disk_in_the_middle_leaves_the_last_artifact`], in a process whose files cannot grow.
+#[test]
+#[ignore = "started by a_full_disk_in_the_middle_leaves_the_last_artifact"]
+fn inside_a_process_with_a_file_size_limit() {
+    let root = PathBuf::from(std::env::var_os("MVM_TEST_FULL").expect("set by the other test"));
+    let home = Home::at(&root.join("home"));
+    let base_dir = root.join("project");
+    let request =
+        BuildRequest { workload: workload(), base_dir, allow_substitute: false, offline: true, lock: None };
+    let error = build(&home, request, &Context::silent()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Environment, "{error}");
+    assert!(error.remedy().unwrap().contains("mvmctl gc"), "{error:?}");
+}
+
+#[test]
+fn a_full_disk_in_the_middle_leaves_the_last_artifact() {
+    let setup = Setup::new().with_packages();
+    let before = build(&setup.home, setup.request(workload()), &Context::silent()).unwrap();
+    let layers = files(&setup.home.cache().join("layers"));
+    fs::write(setup.project().join("data.bin"), vec![1; 300_000]).unwrap();
+    let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" --exact --ignored --nocapture \
+                  build::tests::inside_a_process_with_a_file_size_limit";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env("MVM_TEST_FULL", setup.dir.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(artifacts::load(&setup.home, "hello").unwrap(), before);
+    assert!(files(&setup.home.cache().join("layers")) == layers, "nothing half-written is left");
+    assert!(files(&setup.home.cache().join("tmp")).is_empty());
+    // With room again, it goes on from there.
+    assert_ne!(build(&setup.home, setup.request(workload()), &Context::silent()).unwrap(), before);
+}

@@ -14,8 +14,8 @@ use std::process::Command;
 pub use probe::{KvmReport, Probe, QemuReport, probe};
 pub(crate) use probe::{TscMeter, probe_quickly};
 
-use crate::machine::HypervisorChoice;
 use crate::Result;
+use crate::machine::HypervisorChoice;
 
 /// A machine to start. All files are open already: the VMM process needs no access to the file system for them.
 #[derive(Debug)]

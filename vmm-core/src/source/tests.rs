@@ -163,3 +163,32 @@ fn a_cancelled_collection_ends() {
     ctx.cancel.cancel();
     assert_eq!(project.collect_with(&["**"], &[], &ctx).unwrap_err().kind(), ErrorKind::Cancelled);
 }
+
+#[test]
+fn a_directory_swapped_for_a_link_in_the_middle_leads_nowhere() {
+    let project = Project::new(&[("d/inner.txt", "inside"), ("z.py", "x")]);
+    let outside = Project::new(&[("inner.txt", "outside"), ("secret.txt", "outside")]);
+    let (dir, aside, link) = (project.path().join("d"), project.path().join("e"), project.path().join("l"));
+    symlink(outside.path(), &link).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                // d: directory → link → directory, as fast as it goes.
+                let _ = fs::rename(&dir, &aside);
+                let _ = fs::rename(&link, &dir);
+                let _ = fs::rename(&dir, &link);
+                let _ = fs::rename(&aside, &dir);
+            }
+        });
+        for _ in 0..300 {
+            // A collection may fail, since what it reads changes; it must not read what lies outside.
+            let Ok(tree) = project.collect(&["**"], &["l"]) else { continue };
+            for (path, node) in tree.iter() {
+                let text = node.content().map(|c| c.to_vec(100).unwrap());
+                assert_ne!(text.as_deref(), Some(&b"outside"[..]), "{}", path.display());
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
