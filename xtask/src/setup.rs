@@ -44,8 +44,19 @@ pub const CPIO: Need = Need { program: "cpio", package: "cpio", purpose: "pack t
 pub const MKE2FS: Need =
     Need { program: "mke2fs", package: "e2fsprogs", purpose: "make the plain recipe's disk" };
 
+/// Builds and tests the VS Code extension; where it is older than 20, npm brings a newer one.
+pub const NODE: Need = Need { program: "node", package: "nodejs", purpose: "build the VS Code extension" };
+/// Brings the extension's packages.
+pub const NPM: Need = Need { program: "npm", package: "npm", purpose: "build the VS Code extension" };
+/// Drives the workbench in the extension's tests.
+pub const CHROMIUM: Need =
+    Need { program: "chromium", package: "chromium", purpose: "test in VS Code's workbench" };
+/// The workbench's search.
+pub const RIPGREP: Need = Need { program: "rg", package: "ripgrep", purpose: "test in VS Code's workbench" };
+
 /// All of them.
-pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, VENV, NIX, BUSYBOX, CPIO, MKE2FS];
+pub const EVERYTHING: &[Need] =
+    &[CC, QEMU, PYTHON, VENV, NIX, BUSYBOX, CPIO, MKE2FS, NODE, NPM, CHROMIUM, RIPGREP];
 
 /// Sees to it that everything is there, or says what is missing.
 pub fn ensure(needs: &[Need], yes: bool) -> Result<()> {

@@ -152,6 +152,14 @@ pub const SUITES: &[Suite] = &[
         work: Work::Program(&["python3", "editors/nvim/tests/run.py"]),
     },
     Suite {
+        name: "vscode",
+        about: "the VS Code extension: types, lint, units, and the packed extension in the real workbench",
+        needs: &[setup::CC, setup::PYTHON, setup::NODE, setup::NPM, setup::CHROMIUM, setup::RIPGREP],
+        programs: true,
+        network: false,
+        work: Work::Program(&["python3", "vscode-extension/run_tests.py"]),
+    },
+    Suite {
         name: "nix",
         about: "packages through the real Nix, from a small package set of local derivations",
         needs: &[setup::CC, setup::NIX],
