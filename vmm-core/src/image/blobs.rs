@@ -60,10 +60,25 @@ impl Blobs {
     pub fn staging(&self) -> Result<Staging> {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.sweep();
         let dir = self.dir.with_file_name(format!("staging-{}-{n}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).map_err(|e| io_error("create the directory", &dir, e))?;
         Ok(Staging(dir))
+    }
+
+    /// Removes what processes that were killed have left behind.
+    fn sweep(&self) {
+        let Some(Ok(entries)) = self.dir.parent().map(fs::read_dir) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let owner = name
+                .to_str()
+                .and_then(|n| n.strip_prefix("staging-")?.split('-').next()?.parse::<u32>().ok());
+            if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 
     fn path(&self, sha256: &str) -> Result<PathBuf> {
@@ -157,6 +172,18 @@ mod tests {
         fs::write(&path, b"HELLO").unwrap();
         assert_eq!(blobs.get_verified(&digest).unwrap(), None);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_and_a_living_ones_is_not() {
+        let (_dir, blobs) = store();
+        let mine = blobs.staging().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let dead = mine.path().with_file_name(format!("staging-{}-0", child.id()));
+        fs::create_dir(&dead).unwrap();
+        let _other = blobs.staging().unwrap();
+        assert!(mine.path().exists() && !dead.exists());
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn choose_one(name: &str, archive: &dyn Archive, allow_substitute: bool) -> Chos
             None => Ok(Ok(packages(wanted))),
             Some(absent) => Ok(Err(unknown(absent, archive))),
         },
-        Asked::SameName if super::apt::is_package_name(name) && has(name) => {
+        Asked::SameName if super::parse::is_package_name(name) && has(name) => {
             Ok(Ok(packages(vec![name.to_owned()])))
         }
         Asked::SameName => Ok(Err(unknown(name, archive))),

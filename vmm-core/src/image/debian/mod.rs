@@ -6,7 +6,9 @@ pub(crate) mod base;
 mod choose;
 mod conf;
 mod names;
+mod parse;
 mod source;
+mod table;
 mod tools;
 
 pub use apt::{Apt, DebPackage};

@@ -139,7 +139,7 @@ fn locked(resolved: Vec<DebPackage>, choices: &[Choice]) -> Vec<LockedPackage> {
 fn deb_package(locked: &LockedPackage) -> Result<DebPackage> {
     let version_is_plain = !locked.version.is_empty()
         && locked.version.bytes().all(|b| b.is_ascii_alphanumeric() || b".+-:~".contains(&b));
-    if !super::apt::is_package_name(&locked.name) || !version_is_plain {
+    if !super::parse::is_package_name(&locked.name) || !version_is_plain {
         return Err(Error::new(
             ErrorKind::Usage,
             format!(
