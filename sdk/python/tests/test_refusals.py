@@ -24,6 +24,7 @@ PLACES = {
     "resources": "resources=%s",
     "local_path": "source=%s",
     "entrypoint": "entrypoint=%s",
+    "entrypoint_function": "entrypoint=%s",
     "warm_process": "entrypoint=mvm.entrypoint_function(module='a', function='run', concurrency=%s)",
     "mount": "mounts=[%s]",
     "volume": "mounts=[mvm.mount(source=%s, target='/a')]",
@@ -50,14 +51,19 @@ SAME_WORDS = [
     "mvm.resources(memory_mb=512.0)",
     "mvm.resources(cpu_cores=1, cpu=2)",
     "mvm.dns_resolver('9.9.9.9', 53)",
-]
-
-REFUSED = [
     "mvm.resources(memory_mb=16)",
     "mvm.resources(cpu_cores=0)",
     "mvm.host_port('a.example', 0)",
     "mvm.host_port('a.example', 70000)",
     "mvm.network(mode='host')",
+    "mvm.resources(vcpus=65)",
+    "name='Agent Tool'",
+    "name=''",
+    "mvm.entrypoint(command=['a'], env={'1ST': 'a'})",
+    "mvm.entrypoint_function(module='a', function='run', primary=False)",
+]
+
+REFUSED = [
     "mvm.network(mode='none', allow_https=['a.example'])",
     "mvm.network(ports=[{'guest': 0}])",
     "mvm.oci_image('python@sha256:1')",
@@ -76,6 +82,8 @@ REFUSED = [
 
 
 def declaration(call: str) -> str:
+    if call.startswith("name="):
+        return f"import mvm\n@mvm.app({call}, image=mvm.nix_packages(['python3']))\ndef run() -> None:\n    pass\n"
     argument = PLACES[call[len("mvm.") : call.index("(")]] % call
     image = "" if argument.startswith("image=") else "image=mvm.nix_packages(['python3']), "
     return f"import mvm\n@mvm.app({image}{argument})\ndef run() -> None:\n    pass\n"

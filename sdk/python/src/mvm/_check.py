@@ -34,7 +34,7 @@ def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any
     if arguments["name"] is None:
         from mvm import _limits
 
-        _limits.identifier("the name of the app, which is the function's,", function.__name__)
+        _limits.identifier("the app's name", function.__name__)
 
 
 def _typed(name: "str", helper: "str", expected: "Type", value: "Any") -> "None":

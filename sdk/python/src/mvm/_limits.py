@@ -61,7 +61,7 @@ def check(helper: "str", given: "Arguments") -> "None":
     for name, (rule, least, most) in _BOUNDS.get(helper, {}).items():
         value = given[name]
         if value is not None and not least <= value <= most:
-            raise DeclarationError(rule, f"`{name}` of `mvm.{helper}` is {value}; it must be {least} to {most}")
+            raise DeclarationError(rule, _out_of_bounds(rule, helper, name, value, least, most))
     for name in _FILLED.get(helper, ()):
         if not given[name] or not given[name][0]:
             raise DeclarationError("MVM005", f"`{name}` of `mvm.{helper}` is empty")
@@ -73,11 +73,21 @@ def check(helper: "str", given: "Arguments") -> "None":
         own(helper, given)
 
 
+def _out_of_bounds(rule: "str", helper: "str", name: "str", value: "int", least: "int", most: "int") -> "str":
+    if rule == "MVM406":
+        return f"`{name}` is {value}, which is no port; take one from {least} to {most}"
+    if rule == "MVM301":
+        named = "cpu_cores" if name in ("cpu", "vcpus") else name
+        unit = " MiB" if named.endswith("_mb") else ""
+        return f"`{named}` is {value}, out of bounds; take a value from {least} to {most}{unit}"
+    return f"`{name}` of `mvm.{helper}` is {value}; it must be {least} to {most}"
+
+
 def identifier(where: "str", value: "str") -> "None":
     """`^[a-z][a-z0-9-]{0,62}$`"""
     if not (0 < len(value) <= 63 and value[0] in _LOWER and not value.strip(_LOWER + _DIGITS + "-")):
-        words = "1 to 63 lower-case letters, digits and hyphens and start with a letter"
-        raise DeclarationError("MVM006", f"{where} is {value!r}; it must be {words}")
+        words = "must be 1 to 63 lower-case letters, digits and hyphens and start with a letter"
+        raise DeclarationError("MVM006", f"{where} {words if value else 'is empty'}")
 
 
 def _has_nul(value: "Any") -> "bool":
@@ -89,8 +99,8 @@ def _has_nul(value: "Any") -> "bool":
 def _variable(key: "str") -> "None":
     letters = _LOWER + _LOWER.upper() + "_"
     if not key or key[0] not in letters or key.strip(letters + _DIGITS):
-        words = "letters, digits and `_`, and start with no digit"
-        raise DeclarationError("MVM507", f"{key!r} is no name of an environment variable; it must be {words}")
+        words = "use letters, digits and `_`, not beginning with a digit"
+        raise DeclarationError("MVM507", f"`env`: `{key}` is no name of an environment variable; {words}")
 
 
 def _env(helper: "str", given: "Arguments") -> "None":
@@ -103,18 +113,35 @@ def _env(helper: "str", given: "Arguments") -> "None":
 
 def _declaration(helper: "str", given: "Arguments") -> "None":
     if given["name"] is not None:
-        identifier(f"`name` of `mvm.{helper}`", given["name"])
+        identifier("the app's name", given["name"])
     _env(helper, given)
     if given["entrypoint"] is not None and given["entrypoints"] is not None:
         raise DeclarationError("MVM608", f"`mvm.{helper}` takes `entrypoint` or `entrypoints`, not both")
-    functions = [e.arguments for e in given["entrypoints"] or () if e.helper == "entrypoint_function"]
-    primaries = sum(bool(f["primary"]) for f in functions)
-    if primaries > 1 or (primaries == 0 and len(functions) > 1):
-        raise DeclarationError("MVM603", f"exactly one function entrypoint must be primary, {primaries} are")
+    single = [given["entrypoint"]] if given["entrypoint"] is not None else []
+    functions = [e.arguments for e in given["entrypoints"] or single if e.helper == "entrypoint_function"]
+    _primary([f["primary"] for f in functions])
     names = [f"{f['module']}.{f['function']}" for f in functions]
     _once("MVM609", "`{}` stands twice in `entrypoints`", names)
     targets = [m.arguments["target"] for m in given["mounts"] or ()]
     _once("MVM005", "two mounts have the target `{}`", targets)
+
+
+def _primary(flags: "list[bool | None]") -> "None":
+    """One function is primary by itself, unless it says that it is not; of several exactly one must be."""
+    reason = ""
+    if flags == [False]:
+        reason = "`primary` is False on the only entrypoint, so a call would reach none; remove it or set it to True"
+    elif len(flags) > 1 and not any(flags):
+        reason = (
+            "`entrypoints`: none of the functions is primary, so a call without a name would reach none; mark one with "
+            "`primary=True`"
+        )
+    elif sum(map(bool, flags)) > 1:
+        reason = (
+            "`entrypoints`: another function is primary already, so a call without a name would be ambiguous; keep one"
+        )
+    if reason:
+        raise DeclarationError("MVM603", reason)
 
 
 def _once(rule: "str", message: "str", values: "Iterable[str]") -> "None":
@@ -131,7 +158,7 @@ def _resources(helper: "str", given: "Arguments") -> "None":
 
 
 def _workload(helper: "str", given: "Arguments") -> "None":
-    identifier("`id` of `mvm.workload`", given["id"])
+    identifier("the workload's id", given["id"])
 
 
 def _image(helper: "str", given: "Arguments") -> "None":
@@ -145,11 +172,12 @@ def _image(helper: "str", given: "Arguments") -> "None":
 
 def _network(helper: "str", given: "Arguments") -> "None":
     if given["mode"] == "host":
-        raise DeclarationError("MVM403", '`mode="host"` is refused: the guest has no way into the host\'s network')
+        words = "would expose the host's own services to the guest and is refused; use \"deny\" and an allowlist"
+        raise DeclarationError("MVM403", f'`network` mode "host" {words}')
     for port in given["ports"] or ():
         for name in ("guest", "host"):
             if not 1 <= port.get(name, 1) <= 65535:
-                raise DeclarationError("MVM406", f"`{name}` of a port is {port[name]}; it must be 1 to 65535")
+                raise DeclarationError("MVM406", _out_of_bounds("MVM406", helper, name, port[name], 1, 65535))
     positions = enumerate(given["ports"] or ())
     _once("MVM005", "two ports have the `mapping_id` `{}`", [p.get("mapping_id", str(i)) for i, p in positions])
     if given["mode"] == "none" and (given["allow_https"] or given["egress"] or given["ports"]):
