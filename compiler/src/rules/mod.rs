@@ -31,9 +31,14 @@ mod mvm012_imperative_sandbox;
 mod mvm014_outdated_spelling;
 mod mvm101_broad_source;
 mod mvm102_missing_source;
+mod mvm105_absolute_source;
+mod mvm108_invalid_pattern;
 mod mvm201_unpinned_image;
 mod mvm202_malformed_image;
+mod mvm203_conflicting_digest;
+mod mvm207_duplicate_package;
 mod mvm301_resource_bounds;
+mod mvm303_unit_slip;
 mod mvm401_open_egress;
 mod mvm402_wildcard_destination;
 mod mvm403_host_network;
@@ -41,6 +46,9 @@ mod mvm404_private_destination;
 mod mvm405_url_as_host;
 mod mvm406_malformed_destination;
 mod mvm407_duplicate_destination;
+mod mvm408_clear_text_port;
+mod mvm409_allowlist_without_network;
+mod mvm410_port_on_all_interfaces;
 mod mvm501_plaintext_credential;
 mod mvm502_likely_credential;
 mod mvm503_private_key;
@@ -50,7 +58,11 @@ mod mvm601_missing_module;
 mod mvm602_missing_function;
 mod mvm603_primary_entrypoint;
 mod mvm604_excluded_module;
+mod mvm606_shell_entrypoint;
+mod mvm608_both_entrypoints;
+mod mvm609_duplicate_function;
 mod mvm701_unpinned_fetch;
+mod mvm801_missing_lockfile;
 
 pub use crate::nearest;
 pub use rule::{Check, Confidence, Example, FixKind, Report, Rule};
@@ -73,9 +85,14 @@ static ALL: &[&Rule] = &[
     &mvm014_outdated_spelling::RULE,
     &mvm101_broad_source::RULE,
     &mvm102_missing_source::RULE,
+    &mvm105_absolute_source::RULE,
+    &mvm108_invalid_pattern::RULE,
     &mvm201_unpinned_image::RULE,
     &mvm202_malformed_image::RULE,
+    &mvm203_conflicting_digest::RULE,
+    &mvm207_duplicate_package::RULE,
     &mvm301_resource_bounds::RULE,
+    &mvm303_unit_slip::RULE,
     &mvm401_open_egress::RULE,
     &mvm402_wildcard_destination::RULE,
     &mvm403_host_network::RULE,
@@ -83,6 +100,9 @@ static ALL: &[&Rule] = &[
     &mvm405_url_as_host::RULE,
     &mvm406_malformed_destination::RULE,
     &mvm407_duplicate_destination::RULE,
+    &mvm408_clear_text_port::RULE,
+    &mvm409_allowlist_without_network::RULE,
+    &mvm410_port_on_all_interfaces::RULE,
     &mvm501_plaintext_credential::RULE,
     &mvm502_likely_credential::RULE,
     &mvm503_private_key::RULE,
@@ -92,7 +112,11 @@ static ALL: &[&Rule] = &[
     &mvm602_missing_function::RULE,
     &mvm603_primary_entrypoint::RULE,
     &mvm604_excluded_module::RULE,
+    &mvm606_shell_entrypoint::RULE,
+    &mvm608_both_entrypoints::RULE,
+    &mvm609_duplicate_function::RULE,
     &mvm701_unpinned_fetch::RULE,
+    &mvm801_missing_lockfile::RULE,
 ];
 
 /// Every rule, by id.

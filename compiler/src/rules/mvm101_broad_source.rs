@@ -82,6 +82,11 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     .to(findings);
 }
 
+/// Is it broad by its spelling alone?
+pub fn is_broad(text: &str) -> bool {
+    broad(text).is_some()
+}
+
 /// Broad by its spelling alone.
 fn broad(text: &str) -> Option<&'static str> {
     let path = text.trim().replace('\\', "/");

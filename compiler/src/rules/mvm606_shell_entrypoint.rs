@@ -1,0 +1,54 @@
+//! MVM606: a command entrypoint is a shell line.
+
+use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
+use super::shell::SHELLS;
+use super::walk::{entrypoints, items, str_of};
+use crate::context::{Findings, RuleContext};
+use crate::finding::Severity;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    id: "MVM606",
+    name: "shell-entrypoint",
+    severity: Severity::Warning,
+    confidence: Confidence::High,
+    fix: FixKind::None,
+    cwe: Some(78),
+    summary: "A command entrypoint is a shell line",
+    rationale: "A shell reads quotes, variables and substitutions out of the line, becomes the process that signals reach, and must be in the image at all.",
+    remedy: "Write the program and its arguments as a list; put a longer script into a file of the source.",
+    examples: &[
+        bad(
+            "entrypoint=mvm.entrypoint(command=[\"sh\", \"-c\", \"python -m tool\"]),\n                                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
+        bad(
+            "entrypoint=mvm.entrypoint(command=[\"/bin/bash\", \"-lc\", \"exec tool\"]),\n                                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
+        bad(
+            "entrypoint=mvm.entrypoint(command=[\"zsh\", \"-c\", \"tool\"]),\n                                  ^^^^^^^^^^^^^^^^^^^^^",
+        ),
+        good("entrypoint=mvm.entrypoint(command=[\"python\", \"-m\", \"tool\"]),"),
+        good("entrypoint=mvm.entrypoint(command=[\"sh\", \"run.sh\"]),"),
+        good("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\"),"),
+    ],
+    also: &[],
+    check: Check::Declaration(check),
+};
+
+fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
+    for point in entrypoints(&ctx.declaration.call) {
+        let Some(command) = point.get("command") else { continue };
+        let words: Vec<&str> = items(command).iter().filter_map(str_of).collect();
+        let Some(name) =
+            words.first().map(|w| w.rsplit('/').next().unwrap_or(w)).filter(|n| SHELLS.contains(n))
+        else {
+            continue;
+        };
+        if words.iter().skip(1).any(|w| w.starts_with('-') && !w.starts_with("--") && w.ends_with('c')) {
+            let message = format!(
+                "`command` gives a line to `{name}`, which reads more out of it than words; list the program and its arguments"
+            );
+            RULE.at_value(command, message).to(findings);
+        }
+    }
+}
