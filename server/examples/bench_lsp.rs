@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use mvm_lsp::wire::{Frame, FrameReader, write_frame};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 const URI: &str = "untitled:bench.py";
@@ -27,6 +28,23 @@ fn file() -> String {
     }
     let head = "mvm.workload(id=\"bench\")\n";
     text.replacen("import mvm\n", &format!("import mvm\n\n{head}"), 1)
+}
+
+/// What tells messages apart.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    params: Params,
+}
+
+#[derive(Default, Deserialize)]
+struct Params {
+    #[serde(default)]
+    version: Option<usize>,
 }
 
 struct Server {
@@ -47,7 +65,7 @@ impl Server {
         server.send(
             json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "capabilities": {} } }),
         );
-        server.until(|m| m["id"] == 1);
+        server.until(|m| m.id == 1);
         server.send(json!({ "jsonrpc": "2.0", "method": "initialized", "params": {} }));
         server
     }
@@ -57,12 +75,13 @@ impl Server {
         self.input.flush().unwrap();
     }
 
-    fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    fn until(&mut self, wanted: impl Fn(&Head) -> bool) {
         loop {
             let Frame::Body(body) = self.output.next_frame().unwrap() else { panic!("the server ended") };
-            let message: Value = serde_json::from_slice(&body).unwrap();
+            // All of the message is read, only its head is kept: it is the server that is measured.
+            let message: Head = serde_json::from_slice(&body).unwrap();
             if wanted(&message) {
-                return message;
+                return;
             }
         }
     }
@@ -70,7 +89,7 @@ impl Server {
     fn open(&mut self, text: &str) {
         let document = json!({ "uri": URI, "languageId": "python", "version": 0, "text": text });
         self.send(json!({ "jsonrpc": "2.0", "method": "textDocument/didOpen", "params": { "textDocument": document } }));
-        self.until(|m| m["method"] == "textDocument/publishDiagnostics");
+        self.until(|m| m.method == "textDocument/publishDiagnostics");
     }
 
     /// Replaces one digit of the last declaration's memory size and waits for what should follow.
@@ -82,13 +101,13 @@ impl Server {
             "textDocument": { "uri": URI, "version": version }, "contentChanges": [change] } });
         let start = Instant::now();
         self.send(message);
-        self.until(|m| m["method"] == wanted && m["params"]["version"] == version);
+        self.until(|m| m.method == wanted && m.params.version == Some(version));
         start.elapsed().as_secs_f64() * 1000.0
     }
 
     fn stop(mut self) {
         self.send(json!({ "jsonrpc": "2.0", "id": 99, "method": "shutdown" }));
-        self.until(|m| m["id"] == 99);
+        self.until(|m| m.id == 99);
         self.send(json!({ "jsonrpc": "2.0", "method": "exit" }));
         self.child.wait().unwrap();
     }
@@ -131,7 +150,7 @@ fn main() {
     let diagnostics = (51..51 + keystrokes).map(|v| server.keystroke(place, v, wanted)).collect();
     server.send(json!({ "jsonrpc": "2.0", "id": 2, "method": "mvm/workloadIr",
         "params": { "textDocument": { "uri": URI } } }));
-    server.until(|m| m["id"] == 2);
+    server.until(|m| m.id == 2);
     let first = 51 + keystrokes;
     let ir =
         (first..first + keystrokes).map(|v| server.keystroke(place, v, "mvm/workloadIrChanged")).collect();

@@ -114,12 +114,12 @@ impl Outbox {
     }
 
     /// A notification or request of ours. With a key, an older one of the same key is replaced.
-    pub fn send(&self, message: &serde_json::Value, key: Option<Key>) {
+    pub fn send(&self, message: &impl serde::Serialize, key: Option<Key>) {
         self.push(serde_json::to_vec(message).unwrap_or_default(), key);
     }
 
     /// A line that may be lost when the client does not read.
-    pub fn note(&self, message: &serde_json::Value) {
+    pub fn note(&self, message: &impl serde::Serialize) {
         if self.lock().bytes > SOFT_LIMIT {
             self.lock().dropped += 1;
             return;

@@ -1,7 +1,7 @@
 //! The messages of the product's own: `mvm/workloadIr`, `mvm/workloadIrChanged`, `mvm/output`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tower_lsp::ls_types::{Range, TextDocumentIdentifier, Uri};
 
 /// Parameters of `mvm/workloadIr`.
@@ -48,8 +48,8 @@ pub struct WorkloadView {
     pub ir_hash: String,
     /// Everything could be read; `false`: not to be built.
     pub complete: bool,
-    /// The IR.
-    pub ir: Value,
+    /// The IR, canonical.
+    pub ir: Box<RawValue>,
     /// Where its values are written.
     pub source_map: Vec<Mapped>,
 }

@@ -220,7 +220,7 @@ impl Session {
 
     /// A notification of ours.
     pub(crate) fn notify(&self, method: &'static str, params: &impl serde::Serialize, key: Option<Key>) {
-        self.outbox.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }), key);
+        self.outbox.send(&Notification { jsonrpc: "2.0", method, params }, key);
     }
 
     /// A line in the client's log; may be lost when the client does not read.
@@ -256,6 +256,14 @@ impl Session {
             self.log(MessageType::ERROR, &message);
         }
     }
+}
+
+/// Written without a detour over a tree of values: some are large and follow every keystroke.
+#[derive(serde::Serialize)]
+struct Notification<'a, P> {
+    jsonrpc: &'static str,
+    method: &'static str,
+    params: &'a P,
 }
 
 fn roots_of(params: &InitializeParams) -> Vec<PathBuf> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use mvm_compiler::{Analysis, AppDeclaration, Finding};
+use serde_json::value::RawValue;
 use tower_lsp::ls_types::Uri;
 
 use crate::protocol::{Mapped, Problem, WorkloadIr, WorkloadView};
@@ -60,12 +61,16 @@ impl Snapshot {
 
     /// What the preview shows.
     pub fn workload_ir(&self) -> WorkloadIr {
-        let workloads = self.analysis.workloads.iter().map(|lowered| WorkloadView {
-            id: lowered.workload.id.clone(),
-            ir_hash: lowered.workload.hash(),
-            complete: lowered.complete,
-            ir: serde_json::to_value(&lowered.workload).unwrap_or_default(),
-            source_map: self.mapped(&lowered.source_map),
+        let workloads = self.analysis.workloads.iter().filter_map(|lowered| {
+            // The canonical bytes are made once, for the hash and for the wire.
+            let canonical = lowered.workload.canonical();
+            Some(WorkloadView {
+                id: lowered.workload.id.clone(),
+                ir_hash: workload_ir::canonical::sha256_hex(&canonical),
+                complete: lowered.complete,
+                ir: RawValue::from_string(String::from_utf8(canonical).ok()?).ok()?,
+                source_map: self.mapped(&lowered.source_map),
+            })
         });
         let errors = self.analysis.findings.iter().filter(|f| f.severity == mvm_compiler::Severity::Error);
         let problems = errors.map(|f| Problem {
