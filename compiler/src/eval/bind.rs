@@ -118,7 +118,7 @@ impl Evaluator<'_> {
     fn argument(&mut self, binder: &mut Binder, argument: &Syntax, bound: &mut HelperCall) {
         match argument {
             Syntax::Positional(e) => {
-                if binder.keyword_seen {
+                if binder.keyword_seen && e.kind != ExprKind::Error {
                     let message = "an argument without a name follows one with a name";
                     self.findings.push(Finding::error("MVM001", e.range.clone(), message));
                 }

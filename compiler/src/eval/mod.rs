@@ -6,6 +6,8 @@ mod format;
 mod number;
 mod refuse;
 mod string;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -120,6 +122,10 @@ impl<'a> Evaluator<'a> {
             }
             ExprKind::Set(items) => {
                 let items = self.elements(items);
+                if let Some(item) = items.iter().find(|i| !hashable(i)) {
+                    let (what, range) = (describe(&item.kind), item.range.clone());
+                    return self.refused(&range, format!("{what} cannot be an element of a set"));
+                }
                 self.value(ValueKind::Set(items), &e.range)
             }
             ExprKind::Dict(items) => self.dict(items, &e.range),
@@ -227,8 +233,12 @@ impl<'a> Evaluator<'a> {
         for item in items {
             match item {
                 DictItem::Pair(key, value) => {
-                    let key = self.expr(key);
+                    let mut key = self.expr(key);
                     let value = self.expr(value);
+                    if !hashable(&key) {
+                        let what = describe(&key.kind);
+                        key = self.refused(&key.range, format!("{what} cannot be a dictionary's key"));
+                    }
                     if let Some((_, true)) = key_of(&key).and_then(|k| index.get(&k)) {
                         self.duplicate_key(&key, &pairs, &index);
                     }
@@ -517,6 +527,15 @@ fn key_of(value: &Value) -> Option<Key> {
         ValueKind::Str(s) => Some(Key::Str(s.clone())),
         ValueKind::Bytes(b) => Some(Key::Bytes(b.clone())),
         _ => None,
+    }
+}
+
+/// Can Python look the value up in a dictionary?
+fn hashable(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_) => false,
+        ValueKind::Tuple(items) => items.iter().all(hashable),
+        _ => true,
     }
 }
 

@@ -129,6 +129,8 @@ impl<'a> Splitter<'a> {
     }
 
     fn indented(&mut self, i: usize) {
+        // What is decorated stands at the margin; these decorators have lost theirs.
+        self.pending = false;
         let line = self.lexer.logical_line(i, |_| {});
         self.at = line.next;
         let decorator = self.lexer.bytes[i] == b'@';

@@ -148,7 +148,7 @@ pub(super) fn expression(text: &str, range: TextRange, errors: &mut Vec<SyntaxEr
     match bytes.get(opener) {
         Some(b'(') if opener > range.start => {
             let group = Group::read(text, opener, range.end);
-            group.report(errors);
+            group.report(text, errors);
             if let Some(after) = group.rest(text, range.end) {
                 return error(errors, after, "invalid syntax after the closing bracket");
             }
@@ -159,7 +159,7 @@ pub(super) fn expression(text: &str, range: TextRange, errors: &mut Vec<SyntaxEr
         }
         Some(open @ (b'[' | b'{' | b'(')) if opener == range.start => {
             let group = Group::read(text, opener, range.end);
-            group.report(errors);
+            group.report(text, errors);
             if let Some(after) = group.rest(text, range.end) {
                 return error(errors, after, "invalid syntax after the closing bracket");
             }
@@ -175,10 +175,12 @@ pub(super) fn expression(text: &str, range: TextRange, errors: &mut Vec<SyntaxEr
             let at = parse(&source).map_or(0..0, |tree| error_range(&tree, &source));
             let start = (at.start.saturating_sub(1) + range.start).min(range.end);
             let end = (at.end.saturating_sub(1) + range.start).clamp(start, range.end);
+            let string = unterminated(text, &range);
             errors.push(SyntaxError {
-                range: snapped(text, start..end, &range),
-                message: unterminated(text, &range).unwrap_or("invalid syntax").to_owned(),
-                unclosed: false,
+                range: string.clone().unwrap_or_else(|| snapped(text, start..end, &range)),
+                message: if string.is_some() { "the string is not closed" } else { "invalid syntax" }
+                    .to_owned(),
+                unclosed: string.is_some(),
             });
             Expr::new(ExprKind::Error, range)
         }
@@ -199,7 +201,8 @@ fn snapped(text: &str, mut at: TextRange, all: &TextRange) -> TextRange {
     at
 }
 
-fn unterminated(text: &str, range: &TextRange) -> Option<&'static str> {
+/// The first string in a range that is not closed.
+fn unterminated(text: &str, range: &TextRange) -> Option<TextRange> {
     let bytes = text.as_bytes();
     let mut lexer = Lexer::new(&text[..range.end]);
     let mut i = range.start;
@@ -208,7 +211,7 @@ fn unterminated(text: &str, range: &TextRange) -> Option<&'static str> {
             b'"' | b'\'' => {
                 let string = lexer.string(range.start, i);
                 if !string.closed {
-                    return Some("the string is not closed");
+                    return Some(i..string.end.clamp(i, range.end));
                 }
                 i = string.end;
             }
@@ -314,8 +317,12 @@ struct Group {
     pieces: Vec<TextRange>,
     /// Closing brackets that close nothing.
     stray: Vec<usize>,
+    /// Commas with nothing before them.
+    stray_commas: Vec<usize>,
     /// Line ends where a comma is missing.
     missing_commas: Vec<usize>,
+    /// A string in it is not closed: that is the mistake, and which bracket closes what is a guess.
+    open_string: bool,
 }
 
 impl Group {
@@ -328,7 +335,9 @@ impl Group {
             close: None,
             pieces: Vec::new(),
             stray: Vec::new(),
+            stray_commas: Vec::new(),
             missing_commas: Vec::new(),
+            open_string: false,
         };
         // Each open bracket with the column of the line that it stands in.
         let line_start = memchr::memrchr2(b'\n', b'\r', &bytes[..open]).map_or(0, |n| n + 1);
@@ -339,7 +348,9 @@ impl Group {
         while let Some(&b) = bytes.get(i) {
             match b {
                 b'"' | b'\'' => {
-                    i = lexer.string(from, i).end;
+                    let string = lexer.string(from, i);
+                    group.open_string |= !string.closed;
+                    i = string.end;
                     continue;
                 }
                 b'#' => {
@@ -363,7 +374,11 @@ impl Group {
                     }
                 }
                 b',' if stack.len() == 1 => {
-                    group.pieces.push(from..i);
+                    if blank(text, from..i) {
+                        group.stray_commas.push(i);
+                    } else {
+                        group.pieces.push(from..i);
+                    }
                     from = i + 1;
                 }
                 b'\n' | b'\r' => {
@@ -412,15 +427,23 @@ impl Group {
         begins_argument
     }
 
-    fn report(&self, errors: &mut Vec<SyntaxError>) {
+    fn report(&self, text: &str, errors: &mut Vec<SyntaxError>) {
+        if self.open_string {
+            return;
+        }
         let mut add = |at: usize, message: &str, unclosed| {
-            errors.push(SyntaxError { range: at..at + 1, message: message.to_owned(), unclosed });
+            let range = snapped(text, at..at + 1, &(at..at + 1));
+            errors.push(SyntaxError { range, message: message.to_owned(), unclosed });
         };
         if self.close.is_none() {
             add(self.open, "the bracket is never closed", true);
         }
-        self.stray.iter().for_each(|at| add(*at, "the bracket closes nothing", false));
-        self.missing_commas.iter().for_each(|at| add(at.saturating_sub(1), "a comma is missing here", false));
+        self.stray.iter().take(20).for_each(|at| add(*at, "the bracket closes nothing", false));
+        self.stray_commas.iter().take(20).for_each(|at| add(*at, "nothing stands before this comma", false));
+        self.missing_commas
+            .iter()
+            .take(20)
+            .for_each(|at| add(at.saturating_sub(1), "a comma is missing here", false));
     }
 
     /// What follows the closing bracket.
