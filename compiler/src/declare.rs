@@ -202,6 +202,7 @@ impl Reader<'_> {
                 Finding::error("MVM007", decorator.range.clone(), message)
                     .related(definition.name_range.clone(), "this is a class"),
             );
+            return;
         }
         if let Some(first) = self.declarations.first() {
             let first = first.decorator.clone();
@@ -229,7 +230,7 @@ impl Reader<'_> {
             app: lowered.app,
             volumes: lowered.volumes,
             pointers: lowered.pointers,
-            incomplete: lowered.incomplete || bare || definition.is_class || self.evaluator.quiet,
+            incomplete: lowered.incomplete || bare || self.evaluator.quiet,
         });
     }
 

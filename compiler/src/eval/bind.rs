@@ -121,6 +121,7 @@ impl Evaluator<'_> {
                 if binder.keyword_seen && e.kind != ExprKind::Error {
                     let message = "an argument without a name follows one with a name";
                     self.findings.push(Finding::error("MVM001", e.range.clone(), message));
+                    return;
                 }
                 if matches!(e.kind, ExprKind::Error) {
                     binder.unreadable = true;
