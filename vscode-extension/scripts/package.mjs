@@ -1,7 +1,7 @@
-// Packs the extension with a server inside: package.mjs [--server FILE] [--target linux-x64] [--out FILE]
+// Packs the extension with the programs beside a server inside: package.mjs [--server FILE] [--target linux-x64] [--out FILE]
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -14,15 +14,24 @@ const out = option('out', `${name}-${target}-${version}.vsix`);
 
 execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
 rmSync('server', { recursive: true, force: true });
+// What the server starts lies beside it: without them it shows and checks, but runs nothing.
+const programs = ['mvm-lsp', 'mvmctl', 'mvm-supervisor', 'mvm-vmm', 'mvm-guest-agent'];
 if (server !== '') {
   mkdirSync('server');
-  const inside = join('server', process.platform === 'win32' ? 'mvm-lsp.exe' : 'mvm-lsp');
-  copyFileSync(server, inside);
-  chmodSync(inside, 0o755);
-  try {
-    execFileSync('strip', ['--strip-all', inside], { stdio: 'ignore' });
-  } catch {
-    console.warn('strip is not here: the server is packed with its symbols');
+  for (const program of programs) {
+    const file = program === 'mvm-lsp' ? server : join(dirname(server), program);
+    if (!existsSync(file)) {
+      console.warn(`${file} is not built: this package does not have it`);
+      continue;
+    }
+    const inside = join('server', program);
+    copyFileSync(file, inside);
+    chmodSync(inside, 0o755);
+    try {
+      execFileSync('strip', ['--strip-all', inside], { stdio: 'ignore' });
+    } catch {
+      console.warn(`strip is not here: ${program} is packed with its symbols`);
+    }
   }
 }
 const vsce = join('node_modules', '@vscode', 'vsce', 'vsce');
