@@ -4,6 +4,7 @@ The annotations are read as they are written, so that every interpreter gives wh
 """
 
 import ast
+import contextlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,10 +69,8 @@ def _arguments(definition: "Definition") -> "Optional[Json]":
         if default is None:
             required.append(one.arg)
         else:
-            try:
+            with contextlib.suppress(ValueError, TypeError):
                 schema["default"] = _json(ast.literal_eval(default))
-            except (ValueError, TypeError):
-                pass
         properties[one.arg] = schema
     schema = {"type": "object", "properties": properties, "additionalProperties": given.kwarg is not None}
     return {**schema, "required": required} if required else schema
@@ -149,7 +148,6 @@ def _generic(name: "Optional[str]", parameters: "Sequence[ast.expr]") -> "Option
     if name == "Annotated" and parameters:
         return _schema(parameters[0])
     if name == "Literal":
-        values = [one.value if isinstance(one, ast.Constant) else _name(one) for one in parameters]
-        constant = all(isinstance(one, ast.Constant) for one in parameters)
-        return {"enum": values} if constant else None
+        constants = [one.value for one in parameters if isinstance(one, ast.Constant)]
+        return {"enum": constants} if len(constants) == len(parameters) else None
     return None
