@@ -84,7 +84,8 @@ pub fn power_off() {
 
 /// Brings the loopback interface, or an alias of it, up with an IPv4 address.
 pub fn loopback_address(interface: &CStr, address: std::net::Ipv4Addr) -> io::Result<()> {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    let any = std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0)); // a text would link name resolution in
+    let socket = std::net::UdpSocket::bind(any)?;
     // SAFETY: `ifreq` is plain data for which zeroes are a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(interface.to_bytes()) {

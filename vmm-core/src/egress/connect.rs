@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use agent_protocol::{Connected, Destination, MAX_CONTROL, Stream, write_message};
 
 use super::sni::{Greeting, MAX_GREETING, server_name};
-use super::{Policy, normal};
+use super::{Policy, normal, printable};
 
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,11 +76,6 @@ pub(crate) fn serve(
         }
         Err(why) => log(format!("egress {name}: {address}, ended: {why}")),
     }
-}
-
-/// A guest chooses the name: no control characters in the log, and no more of it than a name has.
-fn printable(host: &str) -> String {
-    host.chars().filter(|c| c.is_ascii_graphic()).take(253).collect()
 }
 
 fn connect(addresses: Vec<SocketAddr>) -> Result<(TcpStream, SocketAddr), String> {

@@ -53,7 +53,7 @@ impl Policy {
     /// Where to connect for a destination: every address has been checked. The error is for the guest and the log.
     pub fn resolve(&self, asked: &Destination) -> Result<Vec<SocketAddr>, String> {
         let asked = destination(&asked.host, asked.port);
-        let name = format!("{}:{}", asked.host, asked.port);
+        let name = format!("{}:{}", printable(&asked.host), asked.port);
         if !self.open && !self.allow.contains(&asked) {
             return Err(format!("{name} is not in the allowlist"));
         }
@@ -76,6 +76,11 @@ impl Policy {
         }
         Ok(public)
     }
+}
+
+/// A guest chooses the name: no control characters in the log, and no more of it than a name has.
+fn printable(host: &str) -> String {
+    host.chars().filter(|c| c.is_ascii_graphic()).take(253).collect()
 }
 
 fn destination(host: &str, port: u16) -> Destination {

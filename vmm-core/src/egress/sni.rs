@@ -36,9 +36,12 @@ fn handshake(bytes: &[u8]) -> Result<Vec<u8>, Greeting> {
     let mut message: Vec<u8> = Vec::new();
     let mut rest = bytes;
     loop {
-        if let Some(&[kind, a, b, c]) = message.first_chunk::<4>() {
+        if message.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
+            return Err(Greeting::NotTls);
+        }
+        if let Some(&[_, a, b, c]) = message.first_chunk::<4>() {
             let length = u32::from_be_bytes([0, a, b, c]) as usize;
-            if kind != CLIENT_HELLO || length > MAX_GREETING {
+            if length > MAX_GREETING {
                 return Err(Greeting::NotTls);
             }
             if message.len() >= 4 + length {

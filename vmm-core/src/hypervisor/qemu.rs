@@ -105,8 +105,11 @@ pub(super) mod tests {
         let command = Qemu { program: "qemu".into(), accelerated: false }.command(&spec()).unwrap();
         let arguments = arguments(&command);
         let line = arguments.join(" ");
-        for absent in ["net", "nic", "monitor", "qmp", "vnc", "usb", "vhost"] {
-            assert!(!line.contains(absent), "{absent} in {line}");
+        for absent in ["net", "nic", "monitor", "qmp", "vnc", "usb", "vhost", "virtfs", "fsdev"] {
+            let found = arguments
+                .iter()
+                .any(|a| a.trim_start_matches("-").starts_with(absent) || a.contains("virtio-net"));
+            assert!(!found, "{absent} in {line}");
         }
         for present in ["-nodefaults", "-no-user-config", "-sandbox", "tsc_early_khz=2500000", "-smp 2"] {
             assert!(line.contains(present), "{present} not in {line}");

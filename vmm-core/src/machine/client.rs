@@ -15,8 +15,9 @@ use super::launch::{self, Launch};
 use super::registry::{self, MachineDir, Record};
 use super::wire::{LaunchEvent, MAX_MESSAGE, Patient, Reply, Request, broken};
 use super::{CallRequest, MachineInfo, MachineState, UpRequest, log};
+use crate::kernel::{self, Kernel};
 use crate::secrets::Value;
-use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage, kernel, programs};
+use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage, programs};
 
 /// Our ends of the pipes to the supervisors of ephemeral machines. They close when this process ends, however it
 /// does, and that is what such a machine waits for.
@@ -50,6 +51,25 @@ pub async fn up(
         // Before any work: the commonest mistake has the quickest answer.
         refuse_running(&home, &request.name)?;
         let kernel = kernel::find_or_fetch(&home, false, ctx)?;
+        let launch = launch::of_request(&home, &request, &kernel, &secrets)?;
+        drop(secrets);
+        let info = start(launch, ctx)?;
+        Ok(Machine { dir: MachineDir::of(&home, &info.name)? })
+    })
+    .await
+}
+
+/// [`up`] with a kernel of the caller's choice.
+pub async fn up_with_kernel(
+    home: &Home,
+    request: UpRequest,
+    kernel: Kernel,
+    secrets: BTreeMap<String, Value>,
+    ctx: &Context,
+) -> Result<Machine> {
+    let home = home.clone();
+    blocking(ctx, move |ctx| {
+        refuse_running(&home, &request.name)?;
         let launch = launch::of_request(&home, &request, &kernel, &secrets)?;
         drop(secrets);
         let info = start(launch, ctx)?;

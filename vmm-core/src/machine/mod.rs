@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use agent_protocol::{CallOutcome, Output};
-pub use client::{Machine, down, list, logs_of, up};
+pub use client::{Machine, down, list, logs_of, up, up_with_kernel};
 pub use prepare::{PrepareRequest, prepare_bytecode, run_hooks_before_build};
 
 use crate::build::BuildRecord;

@@ -1,0 +1,198 @@
+//! Machines that do not come up, or end by themselves: a clear error each, and nothing left.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+use vmm_core::kernel::Kernel;
+use vmm_core::machine::{Machine, MachineState, UpRequest, up_with_kernel};
+use vmm_core::{Context, Error, ErrorKind};
+use workload_ir::Entrypoint;
+
+use super::world::{World, call, request};
+
+/// A kernel of a few bytes: an ELF image with the PVH note that QEMU starts at.
+fn tiny_kernel(code: &[u8]) -> Vec<u8> {
+    const ENTRY: u32 = 0x10_0000;
+    let mut image = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let half = |image: &mut Vec<u8>, v: u16| image.extend(v.to_le_bytes());
+    let word = |image: &mut Vec<u8>, v: u32| image.extend(v.to_le_bytes());
+    let long = |image: &mut Vec<u8>, v: u64| image.extend(v.to_le_bytes());
+    half(&mut image, 2);
+    half(&mut image, 62);
+    word(&mut image, 1);
+    long(&mut image, ENTRY.into());
+    long(&mut image, 64);
+    long(&mut image, 0);
+    word(&mut image, 0);
+    for value in [64, 56, 2, 64, 0, 0] {
+        half(&mut image, value);
+    }
+    let at = 64 + 2 * 56;
+    let note: Vec<u8> = [4_u32, 4, 18]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .chain(*b"Xen\0")
+        .chain(ENTRY.to_le_bytes())
+        .collect();
+    let code_at = at + note.len() as u64;
+    for (kind, offset, address, size) in
+        [(4_u32, at, 0, note.len()), (1, code_at, u64::from(ENTRY), code.len())]
+    {
+        word(&mut image, kind);
+        word(&mut image, 5);
+        for value in [offset, address, address, size as u64, size as u64, 4] {
+            long(&mut image, value);
+        }
+    }
+    image.extend(note);
+    image.extend(code);
+    image
+}
+
+async fn boot_kernel(world: &World, bytes: &[u8], limit: u64) -> Error {
+    let dir = tempfile::tempdir().unwrap();
+    let image: PathBuf = dir.path().join("kernel");
+    std::fs::write(&image, bytes).unwrap();
+    let kernel = Kernel { release: "test".into(), image, modules: vec![], digest: "test".into() };
+    let request = UpRequest { boot_timeout: Duration::from_secs(limit), ..world.request("kernel") };
+    let result = up_with_kernel(&world.home, request, kernel, Default::default(), &world.ctx).await;
+    world.assert_clean();
+    result.unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn kernels_that_are_none_hang_or_end_are_told_apart() {
+    let world = World::new();
+    let error = boot_kernel(&world, b"this is no kernel", 20).await;
+    assert_eq!(error.kind(), ErrorKind::Boot);
+    assert!(error.to_string().contains("ended before it was ready"), "{error}");
+
+    // cli; again: hlt; jmp again
+    let error = boot_kernel(&world, &tiny_kernel(&[0xfa, 0xf4, 0xeb, 0xfd]), 2).await;
+    assert_eq!(error.kind(), ErrorKind::Boot);
+    assert!(error.to_string().contains("has not reached user space"), "{error}");
+
+    // An invalid instruction without a handler: the processor resets.
+    let error = boot_kernel(&world, &tiny_kernel(&[0x0f, 0x0b]), 20).await;
+    assert!(error.to_string().contains("ended before it was ready"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn an_app_that_cannot_start_says_why() {
+    let world = World::new();
+    let broken = world.request_with("broken", |app| {
+        if let Some(Entrypoint::Function { function, .. }) = app.entrypoints.first_mut() {
+            *function = "absent".into();
+        }
+    });
+    let error = world.up(broken).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Guest);
+    assert!(error.to_string().contains("absent is not there in the module tool"), "{error}");
+    world.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn giving_up_while_it_boots_leaves_nothing() {
+    let world = World::new();
+    let ctx = Context::silent();
+    let cancel = ctx.cancel.clone();
+    let home = world.home.clone();
+    // As soon as the machine is there, its start is given up.
+    tokio::task::spawn_blocking(move || {
+        while vmm_core::machine::list(&home).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        cancel.cancel();
+    });
+    let request = world.request("given-up");
+    let error = vmm_core::machine::up(&world.home, request, Default::default(), &ctx).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    world.assert_clean();
+}
+
+/// Processes whose parent is `pid`.
+fn children(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(child) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent =
+            stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).and_then(|p| p.parse().ok());
+        if parent == Some(pid) {
+            found.push(child);
+        }
+    }
+    found
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let limit = std::time::Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(std::time::Instant::now() < limit, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn whichever_process_is_killed_the_other_ends_and_ps_is_right() {
+    let world = World::new();
+    let lasting = |name: &str| UpRequest { ephemeral: false, ..world.request(name) };
+    let (first, second) = (lasting("vmm-killed"), lasting("supervisor-killed"));
+    let (first, second) = tokio::join!(world.up(first), world.up(second));
+    let (first, second) = (first.unwrap(), second.unwrap());
+
+    let supervisor = second.info().unwrap().pid;
+    let vmm = children(supervisor);
+    assert_eq!(vmm.len(), 1, "{vmm:?}");
+    kill(supervisor);
+    until("the VMM process is gone", || {
+        !std::path::Path::new(&format!("/proc/{}/maps", vmm[0])).exists()
+            || std::fs::read_to_string(format!("/proc/{}/maps", vmm[0])).unwrap_or_default().is_empty()
+    })
+    .await;
+
+    let vmm = children(first.info().unwrap().pid);
+    let waiting = async { call(&world, &first, request("forever", json!([]))).await.0 };
+    let killing = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        kill(vmm[0]);
+    };
+    let (outcome, ()) = tokio::join!(waiting, killing);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Guest, "{error}");
+    assert!(error.to_string().contains("killed by signal 9"), "{error}");
+
+    until("both are shown as failed", || world.list().iter().all(|info| info.state == MachineState::Failed))
+        .await;
+    assert_eq!(world.list().len(), 2);
+    for name in ["vmm-killed", "supervisor-killed"] {
+        let error = Machine::connect(&world.home, name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Guest, "{error}");
+        world.down(name).await;
+    }
+    world.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn a_forced_kvm_and_a_missing_secret_are_refused_before_anything_starts() {
+    let world = World::new();
+    let secret =
+        json!({"kind": "secret_ref", "ref": {"name": "api-key", "mount": {"kind": "env", "var": "API_KEY"}}});
+    let with_secret = world.request_with("s", |app| {
+        app.env.insert("API_KEY".into(), serde_json::from_value(secret).unwrap());
+    });
+    let error = world.up(with_secret).await.unwrap_err();
+    assert!(error.to_string().contains("api-key"), "{error}");
+    world.assert_clean();
+}

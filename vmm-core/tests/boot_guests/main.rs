@@ -1,0 +1,8 @@
+//! Real guests in QEMU: what works, and everything that can go wrong with a machine. The guests share one image,
+//! built once and kept; run them with `cargo xtask test boot`.
+
+mod calls;
+mod failures;
+mod network;
+mod prepare;
+mod world;

@@ -1,0 +1,71 @@
+import os
+import sys
+import time
+
+
+def run(prompt="hi"):
+    print("hello from", prompt)
+    print("and a warning", file=sys.stderr)
+    return {"echo": prompt, "uid": os.getuid(), "cwd": os.getcwd()}
+
+
+def boom():
+    raise ValueError("no good: ümläut")
+
+
+def forever():
+    while True:
+        time.sleep(1)
+
+
+def not_a_number():
+    return float("nan")
+
+
+def thing():
+    return object()
+
+
+def hog():
+    held = []
+    while True:
+        held.append(bytearray(b"x" * (4 << 20)))
+
+
+def fork():
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass
+
+
+def spam():
+    while True:
+        print("x" * 1000)
+
+
+def die():
+    os._exit(7)
+
+
+def variable(name):
+    print(os.environ.get(name))
+    return os.environ.get(name)
+
+
+async def later(number):
+    return number + 1
+
+
+def connect(host, port, text="ping"):
+    import socket
+
+    start = time.monotonic()
+    try:
+        with socket.create_connection((host, port), 20) as connection:
+            connection.sendall(text.encode())
+            connection.shutdown(socket.SHUT_WR)
+            return {"got": connection.makefile().read()}
+    except OSError as error:
+        return {"error": type(error).__name__, "seconds": time.monotonic() - start}
