@@ -61,7 +61,12 @@ pub fn programs(profile: Profile) -> Result<Programs> {
 /// Builds the guest agent with the command of its README.
 pub fn agent(programs: &Programs) -> Result<()> {
     println!("building the guest agent …");
-    let flags = "rustflags=[\"-C\",\"target-feature=+crt-static\",\"-C\",\"relocation-model=static\"]";
+    // The agent never unwinds, and small is what a guest's start wants.
+    let flags = concat!(
+        "rustflags=[\"-C\",\"target-feature=+crt-static\",\"-C\",\"relocation-model=static\",",
+        "\"-C\",\"force-unwind-tables=no\",",
+        "\"-C\",\"link-arg=-Wl,--icf=all,--no-eh-frame-hdr,--build-id=none,-z,noseparate-code\"]"
+    );
     let config = format!("target.{AGENT_TARGET}.{flags}");
     sh::run(sh::cargo().args(["build", "--quiet", "--locked", "--package", "mvm-guest-agent"]).args([
         "--profile",

@@ -190,7 +190,9 @@ pub const SUITES: &[Suite] = &[
         programs: true,
         network: false,
         work: Work::Tests {
-            select: |p| end_to_end(p) && !matches!(p.target.as_str(), "tidy" | "deny"),
+            select: |p| {
+                p.target == "boot_guests" || end_to_end(p) && !matches!(p.target.as_str(), "tidy" | "deny")
+            },
             arguments: &["--include-ignored", "--test-threads=2"],
             environment: &[("MVM_BOOT_TESTS", "1")],
         },

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys;
@@ -12,8 +13,9 @@ use crate::sys;
 const ROOT: &str = "/sys/fs/cgroup";
 /// Processes and threads of one group.
 const MAX_TASKS: u32 = 384;
-/// Memory that the kernel and the agent keep for themselves: an eighth, within these bounds (bytes).
-const RESERVE: (u64, u64) = (16 << 20, 64 << 20);
+/// Memory that the kernel and the agent keep for themselves, of what is available at boot: an eighth, within these
+/// bounds (bytes).
+const RESERVE: (u64, u64) = (12 << 20, 64 << 20);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -52,6 +54,14 @@ impl Group {
         let _ = fs::write(self.path.join("cgroup.kill"), "1");
     }
 
+    /// Whether what it holds leaves no room for its own program any more. The kernel would go on for many seconds,
+    /// reading the program's pages again and again, before it gives up.
+    pub fn is_full(&self) -> bool {
+        let stat = fs::read_to_string(self.path.join("memory.stat")).unwrap_or_default();
+        let held = stat.lines().find_map(|line| line.strip_prefix("anon ")?.trim().parse::<u64>().ok());
+        held.is_some_and(|held| held > memory_limit() / 16 * 15)
+    }
+
     /// Whether the group was ended because its memory ran out.
     pub fn ran_out_of_memory(&self) -> bool {
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
@@ -67,14 +77,31 @@ impl Drop for Group {
     }
 }
 
-/// What one group may use, bytes.
+/// What one group may use, bytes: what was available when this was first asked, less the reserve.
 pub fn memory_limit() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = text
+    static LIMIT: OnceLock<u64> = OnceLock::new();
+    *LIMIT.get_or_init(|| limit_of(&fs::read_to_string("/proc/meminfo").unwrap_or_default()))
+}
+
+fn limit_of(meminfo: &str) -> u64 {
+    let available = meminfo
         .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
         .and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
         .unwrap_or(64 << 10)
         << 10;
-    total - (total / 8).clamp(RESERVE.0, RESERVE.1).min(total / 2)
+    available - (available / 8).clamp(RESERVE.0, RESERVE.1).min(available / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_memory_is_kept_back() {
+        assert_eq!(limit_of("MemTotal: 1 kB\nMemAvailable:   163840 kB\n"), (160 - 20) << 20);
+        assert_eq!(limit_of("MemAvailable: 2097152 kB\n"), (2048 - 64) << 20);
+        assert_eq!(limit_of("MemAvailable: 16384 kB\n"), 8 << 20);
+        assert!(limit_of("") > 0);
+    }
 }

@@ -90,11 +90,21 @@ impl Process {
     /// An end in words; says so when memory ran out.
     pub fn describe(&self, status: i32) -> String {
         let how = sys::describe_status(status);
-        if self.group.as_ref().is_some_and(Group::ran_out_of_memory) {
-            let limit = crate::cgroup::memory_limit() >> 20;
-            return format!("out of memory: it used more than {limit} MiB and was {how}");
+        match self.group.as_ref().is_some_and(Group::ran_out_of_memory) {
+            true => Self::out_of_memory(),
+            false => how,
         }
-        how
+    }
+
+    /// The words for it.
+    pub fn out_of_memory() -> String {
+        let limit = crate::cgroup::memory_limit() >> 20;
+        format!("out of memory: it used more than the {limit} MiB there are for the app and was killed")
+    }
+
+    /// Whether its memory is used up.
+    pub fn is_full(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::is_full)
     }
 
     /// Resident memory, MiB.

@@ -112,6 +112,7 @@ impl Worker {
         if let Err(error) = self.send(request.to_string().as_bytes(), send_until) {
             return (CallOutcome::WorkerDied { reason: format!("it took no call: {error}") }, false);
         }
+        let mut look = Instant::now();
         loop {
             let left = deadline.map_or(STEP, |d| d.saturating_duration_since(Instant::now()).min(STEP));
             match self.step(left, None, sink) {
@@ -128,6 +129,14 @@ impl Worker {
                 self.process.kill();
                 self.drain(sink);
                 return (CallOutcome::TimedOut { after_ms: spec.timeout_ms.unwrap_or_default() }, false);
+            }
+            if look.elapsed() >= STEP {
+                look = Instant::now();
+                if self.process.is_full() {
+                    self.process.kill();
+                    self.drain(sink);
+                    return (CallOutcome::WorkerDied { reason: Process::out_of_memory() }, false);
+                }
             }
             if gone() {
                 self.process.kill();

@@ -24,6 +24,9 @@ use crate::{Error, ErrorKind, Result, initramfs};
 /// Of what the VMM process says about itself, this much is kept.
 const MAX_WORDS: u64 = 4096;
 
+/// A longer line of the console is cut in two.
+const MAX_CONSOLE_LINE: usize = 1024;
+
 /// A started machine.
 pub struct Booted {
     /// Its process.
@@ -143,10 +146,16 @@ fn find_mke2fs() -> Option<PathBuf> {
 fn read_console(mut console: UnixStream, log: &Arc<Log>) -> Result<()> {
     let log = Arc::clone(log);
     spawn("console", move || {
-        let mut buffer = [0; 4096];
+        let (mut buffer, mut line) = ([0; 4096], Vec::new());
         while let Ok(count @ 1..) = console.read(&mut buffer) {
-            let text = String::from_utf8_lossy(&buffer[..count]).replace('\r', "");
-            log.write(Output { stream: "console".into(), text });
+            // A serial port sends byte by byte; the log has lines, of a bounded length.
+            for &byte in buffer[..count].iter().filter(|byte| **byte != b'\r') {
+                line.push(byte);
+                if byte == b'\n' || line.len() >= MAX_CONSOLE_LINE {
+                    let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
+                    log.write(Output { stream: "console".into(), text });
+                }
+            }
         }
     })
 }

@@ -270,13 +270,11 @@ impl Supervisor {
                 }
                 Ok(Event::ChannelEnded) => {
                     // The process may be about to end; if it is not, it is of no use without a channel.
-                    if !self.wait_for_vmm(Duration::from_secs(2)) {
-                        self.vmm.kill();
-                    }
-                    return End::Failed(self.with_console(
-                        ErrorKind::Guest,
-                        "the machine ended by itself: its channel closed".into(),
-                    ));
+                    let how = self.wait_for_vmm(Duration::from_secs(2));
+                    let how = how.unwrap_or_else(|| "its agent closed the channel".into());
+                    return End::Failed(
+                        self.with_console(ErrorKind::Guest, format!("the machine ended by itself: {how}")),
+                    );
                 }
                 Err(_) => return End::InOrder,
             }
@@ -293,15 +291,15 @@ impl Supervisor {
         End::InOrder
     }
 
-    /// Waits for the VMM process to end.
-    fn wait_for_vmm(&mut self, limit: Duration) -> bool {
+    /// Waits for the VMM process to end; says how it did.
+    fn wait_for_vmm(&mut self, limit: Duration) -> Option<String> {
         let deadline = Instant::now() + limit;
         loop {
             match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Event::VmmEnded(_)) => return true,
-                Ok(Event::Down(grace)) if grace.is_zero() => return false,
+                Ok(Event::VmmEnded(how)) => return Some(how),
+                Ok(Event::Down(grace)) if grace.is_zero() => return None,
                 Ok(_) => {}
-                Err(_) => return false,
+                Err(_) => return None,
             }
         }
     }
