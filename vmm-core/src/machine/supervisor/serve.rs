@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use agent_protocol::{CallSpec, Open, Output, read_message, write_message};
@@ -102,23 +102,28 @@ fn logs(client: &UnixStream, guest: &Arc<Guest>, follow: bool) -> io::Result<()>
     for output in before {
         reply(client, &Reply::Output(output))?;
     }
-    client.set_nonblocking(true)?;
-    while follow {
+    if follow {
+        follow_log(client, &after)?;
+    }
+    reply(client, &Reply::Done)
+}
+
+/// Passes on what comes, until the machine ends or the client has left.
+fn follow_log(client: &UnixStream, after: &Receiver<Output>) -> io::Result<()> {
+    loop {
         match after.recv_timeout(Duration::from_millis(250)) {
-            Ok(output) => {
-                client.set_nonblocking(false)?;
-                reply(client, &Reply::Output(output))?;
+            Ok(output) => reply(client, &Reply::Output(output))?,
+            Err(RecvTimeoutError::Timeout) => {
                 client.set_nonblocking(true)?;
+                let looked = (&*client).read(&mut [0; 1]);
+                client.set_nonblocking(false)?;
+                if !looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
             }
-            Err(RecvTimeoutError::Timeout) => match (&*client).read(&mut [0; 1]) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                _ => return Ok(()),
-            },
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
     }
-    client.set_nonblocking(false)?;
-    reply(client, &Reply::Done)
 }
 
 fn collect(client: &UnixStream, guest: &Arc<Guest>) -> io::Result<()> {
