@@ -51,7 +51,6 @@ SAME_WORDS = [
     "mvm.resources(memory_mb=512.0)",
     "mvm.resources(cpu_cores=1, cpu=2)",
     "mvm.dns_resolver('9.9.9.9', 53)",
-    "mvm.resources(memory_mb=16)",
     "mvm.resources(cpu_cores=0)",
     "mvm.host_port('a.example', 0)",
     "mvm.host_port('a.example', 70000)",
@@ -64,6 +63,7 @@ SAME_WORDS = [
 ]
 
 REFUSED = [
+    "mvm.resources(memory_mb=16)",
     "mvm.network(mode='none', allow_https=['a.example'])",
     "mvm.network(ports=[{'guest': 0}])",
     "mvm.oci_image('python@sha256:1')",

@@ -44,7 +44,7 @@ mvm.workload(id="everything")
         ),
         mvm.entrypoint(command=["python3", "-m", "http.server"], working_dir="/app", env={"PORT": "8080"}),
     ],
-    dependencies=mvm.python_deps(lockfile="requirements-test.txt", tool="pip-tools"),
+    dependencies=mvm.python_deps(lockfile="declarations/requirements.txt", tool="pip-tools"),
     mounts=[
         mvm.mount(source=mvm.volume("data", size_mb=128), target="/data", mode="rw"),
         mvm.mount(source=mvm.volume("data", size_mb=128), target="/again"),
