@@ -20,11 +20,14 @@ pub struct FileContext {
     pub root: Option<PathBuf>,
 }
 
+/// A pointer, the use, and the definition when it is elsewhere.
+pub type MapEntry = (String, TextRange, Option<TextRange>);
+
 /// JSON pointer (RFC 6901) → where the value is written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceMap {
     /// Sorted by pointer. The first range is the use, the second the definition when it is elsewhere.
-    pub entries: Vec<(String, TextRange, Option<TextRange>)>,
+    pub entries: Vec<MapEntry>,
 }
 
 impl SourceMap {
@@ -43,7 +46,7 @@ impl SourceMap {
 
     /// The pointer of the innermost value whose text holds the offset: its use, or else its definition.
     pub fn pointer_at(&self, offset: usize) -> Option<&str> {
-        let innermost = |range: fn(&(String, TextRange, Option<TextRange>)) -> Option<&TextRange>| {
+        let innermost = |range: fn(&MapEntry) -> Option<&TextRange>| {
             self.entries
                 .iter()
                 .filter_map(|entry| range(entry).map(|r| (entry.0.as_str(), r)))

@@ -34,10 +34,8 @@ pub(crate) struct Imports {
 impl Imports {
     pub fn add(&mut self, imported: &Imported) {
         match &imported.what {
-            What::Module(module) if module == "mvm" => {
-                if !self.modules.contains(&imported.local) {
-                    self.modules.push(imported.local.clone());
-                }
+            What::Module(module) if module == "mvm" && !self.is_module(&imported.local) => {
+                self.modules.push(imported.local.clone());
             }
             What::Member(module, name) if module == "mvm" => {
                 self.names.insert(imported.local.clone(), name.clone());

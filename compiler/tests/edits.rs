@@ -1,4 +1,6 @@
 //! Random sequences of edits give exactly the result of a fresh analysis.
+// A test's helpers may fail the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mvm_compiler::{Config, Document, FileContext, NoFacts, analyze};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! What is wrong with a declaration is found, on the smallest range, with a fix that removes it. In these texts
 //! `«…»` marks the range of the finding that is expected.
+// A test's helpers may fail the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mvm_compiler::{Applicability, Config, FileContext, Finding, NoFacts, Severity, analyze};
 

@@ -1,5 +1,7 @@
 //! Where each value of the IR is written. In these texts a comment line `# ^^^ /pointer` tells that the text above the
 //! carets is the value at the pointer, and `# === /pointer` that it is the value's definition.
+// A test's helpers may fail the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mvm_compiler::{Config, FileContext, NoFacts, analyze};
 

@@ -1,4 +1,6 @@
 //! Reading, writing, validating and the committed schema, from outside.
+// A test's helpers may fail the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 

@@ -84,7 +84,7 @@ impl<'a> Evaluator<'a> {
         self.value(ValueKind::Refused, range)
     }
 
-    fn spend(&mut self, amount: usize, range: &TextRange) -> Result<(), Value> {
+    fn spend(&mut self, amount: usize, range: &TextRange) -> Result<(), Box<Value>> {
         match self.budget.checked_sub(amount) {
             Some(rest) => {
                 self.budget = rest;
@@ -92,7 +92,7 @@ impl<'a> Evaluator<'a> {
             }
             None => {
                 self.budget = 0;
-                Err(self.refused(range, "the values of this declaration are too large to be read"))
+                Err(Box::new(self.refused(range, "the values of this declaration are too large to be read")))
             }
         }
     }
@@ -154,7 +154,7 @@ impl<'a> Evaluator<'a> {
             Some(Lookup::Constant(item, constant)) => {
                 let (item, constant) = (*item, Arc::clone(constant));
                 if let Err(refused) = self.spend(weight(&constant.value), range) {
-                    return refused;
+                    return *refused;
                 }
                 let mut value = constant.value.clone();
                 self.adopt(&mut value, range, item, &constant);
@@ -316,7 +316,7 @@ impl<'a> Evaluator<'a> {
             (Refused, _) | (_, Refused) => Refused,
             (Str(mut a), Str(b)) if operator == "+" => {
                 if let Err(refused) = self.spend(b.len(), range) {
-                    return refused;
+                    return *refused;
                 }
                 a.push_str(&b);
                 Str(a)
@@ -344,7 +344,7 @@ impl<'a> Evaluator<'a> {
                 match text.len().checked_mul(times) {
                     Some(length) if length <= REPEATED => {
                         if let Err(refused) = self.spend(length, range) {
-                            return refused;
+                            return *refused;
                         }
                         Str(text.repeat(times))
                     }
@@ -395,7 +395,7 @@ impl<'a> Evaluator<'a> {
                 let end = body + literal.body.len();
                 match self.formatted(&(body..end), literal.raw, &piece.fields, &mut text) {
                     Ok(()) => Ok(()),
-                    Err(refused) => return Value { range: range.clone(), ..refused },
+                    Err(refused) => return Value { range: range.clone(), ..*refused },
                 }
             } else {
                 string::decode(literal.body, literal.raw, false, &mut text)
@@ -421,13 +421,13 @@ impl<'a> Evaluator<'a> {
         raw: bool,
         fields: &[Field],
         out: &mut String,
-    ) -> Result<(), Value> {
+    ) -> Result<(), Box<Value>> {
         let mut at = body.start;
         for field in fields {
             self.decoded(at..field.range.start, raw, out)?;
             let value = self.expr(&field.value);
             if value.kind == ValueKind::Refused {
-                return Err(value);
+                return Err(Box::new(value));
             }
             if let Some(debug) = &field.debug {
                 out.push_str(self.source(debug));
@@ -444,17 +444,17 @@ impl<'a> Evaluator<'a> {
                     self.spend(text.len(), &field.range)?;
                     out.push_str(&text);
                 }
-                Err(message) => return Err(self.refused(&field.range, message)),
+                Err(message) => return Err(Box::new(self.refused(&field.range, message))),
             }
             at = field.range.end;
         }
         self.decoded(at..body.end, raw, out)
     }
 
-    fn decoded(&mut self, range: TextRange, raw: bool, out: &mut String) -> Result<(), Value> {
+    fn decoded(&mut self, range: TextRange, raw: bool, out: &mut String) -> Result<(), Box<Value>> {
         string::decode(self.source(&range), raw, true, out).map_err(|refusal| {
             self.refused_text(range.start, refusal);
-            self.value(ValueKind::Refused, &range)
+            Box::new(self.value(ValueKind::Refused, &range))
         })
     }
 }
