@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tower_lsp::ls_types::Uri;
 
 use crate::protocol::{Mapped, Problem, WorkloadIr, WorkloadView};
-use crate::text::Text;
+use crate::text::{Lines, Text};
 
 /// A document at a version, analysed.
 pub struct Snapshot {
@@ -61,6 +61,7 @@ impl Snapshot {
 
     /// What the preview shows.
     pub fn workload_ir(&self) -> WorkloadIr {
+        let lines = Lines::new(self.source(), self.text.encoding());
         let workloads = self.analysis.workloads.iter().filter_map(|lowered| {
             // The canonical bytes are made once, for the hash and for the wire.
             let canonical = lowered.workload.canonical();
@@ -69,7 +70,7 @@ impl Snapshot {
                 ir_hash: workload_ir::canonical::sha256_hex(&canonical),
                 complete: lowered.complete,
                 ir: RawValue::from_string(String::from_utf8(canonical).ok()?).ok()?,
-                source_map: self.mapped(&lowered.source_map),
+                source_map: mapped(&lowered.source_map, &lines),
             })
         });
         let errors = self.analysis.findings.iter().filter(|f| f.severity == mvm_compiler::Severity::Error);
@@ -80,15 +81,15 @@ impl Snapshot {
         });
         WorkloadIr { version: self.version, workloads: workloads.collect(), problems: problems.collect() }
     }
+}
 
-    fn mapped(&self, map: &mvm_compiler::SourceMap) -> Vec<Mapped> {
-        map.entries
-            .iter()
-            .map(|(pointer, range, definition)| Mapped {
-                pointer: pointer.clone(),
-                range: self.text.range(range),
-                definition: definition.as_ref().map(|d| self.text.range(d)),
-            })
-            .collect()
-    }
+fn mapped(map: &mvm_compiler::SourceMap, lines: &Lines<'_>) -> Vec<Mapped> {
+    map.entries
+        .iter()
+        .map(|(pointer, range, definition)| Mapped {
+            pointer: pointer.clone(),
+            range: lines.range(range),
+            definition: definition.as_ref().map(|d| lines.range(d)),
+        })
+        .collect()
 }
