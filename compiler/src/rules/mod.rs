@@ -31,13 +31,16 @@ mod mvm012_imperative_sandbox;
 mod mvm014_outdated_spelling;
 mod mvm101_broad_source;
 mod mvm102_missing_source;
+mod mvm103_packaged_credentials;
 mod mvm105_absolute_source;
 mod mvm108_invalid_pattern;
 mod mvm201_unpinned_image;
 mod mvm202_malformed_image;
 mod mvm203_conflicting_digest;
+mod mvm206_no_interpreter;
 mod mvm207_duplicate_package;
 mod mvm301_resource_bounds;
+mod mvm302_more_than_host;
 mod mvm303_unit_slip;
 mod mvm401_open_egress;
 mod mvm402_wildcard_destination;
@@ -53,15 +56,18 @@ mod mvm501_plaintext_credential;
 mod mvm502_likely_credential;
 mod mvm503_private_key;
 mod mvm504_credential_in_url;
+mod mvm506_secret_host_not_allowed;
 mod mvm507_invalid_env_name;
 mod mvm601_missing_module;
 mod mvm602_missing_function;
 mod mvm603_primary_entrypoint;
 mod mvm604_excluded_module;
 mod mvm606_shell_entrypoint;
+mod mvm607_command_fetches_code;
 mod mvm608_both_entrypoints;
 mod mvm609_duplicate_function;
 mod mvm701_unpinned_fetch;
+mod mvm702_policy_bypass;
 mod mvm801_missing_lockfile;
 
 pub use crate::nearest;
@@ -85,13 +91,16 @@ static ALL: &[&Rule] = &[
     &mvm014_outdated_spelling::RULE,
     &mvm101_broad_source::RULE,
     &mvm102_missing_source::RULE,
+    &mvm103_packaged_credentials::RULE,
     &mvm105_absolute_source::RULE,
     &mvm108_invalid_pattern::RULE,
     &mvm201_unpinned_image::RULE,
     &mvm202_malformed_image::RULE,
     &mvm203_conflicting_digest::RULE,
+    &mvm206_no_interpreter::RULE,
     &mvm207_duplicate_package::RULE,
     &mvm301_resource_bounds::RULE,
+    &mvm302_more_than_host::RULE,
     &mvm303_unit_slip::RULE,
     &mvm401_open_egress::RULE,
     &mvm402_wildcard_destination::RULE,
@@ -107,15 +116,18 @@ static ALL: &[&Rule] = &[
     &mvm502_likely_credential::RULE,
     &mvm503_private_key::RULE,
     &mvm504_credential_in_url::RULE,
+    &mvm506_secret_host_not_allowed::RULE,
     &mvm507_invalid_env_name::RULE,
     &mvm601_missing_module::RULE,
     &mvm602_missing_function::RULE,
     &mvm603_primary_entrypoint::RULE,
     &mvm604_excluded_module::RULE,
     &mvm606_shell_entrypoint::RULE,
+    &mvm607_command_fetches_code::RULE,
     &mvm608_both_entrypoints::RULE,
     &mvm609_duplicate_function::RULE,
     &mvm701_unpinned_fetch::RULE,
+    &mvm702_policy_bypass::RULE,
     &mvm801_missing_lockfile::RULE,
 ];
 
