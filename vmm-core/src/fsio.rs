@@ -44,9 +44,18 @@ pub(crate) fn private_dir(path: &Path) -> Result<()> {
     })
 }
 
+/// The directory that a path's file lies in; a bare name's is the current one.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if dir.as_os_str().is_empty() => Path::new("."),
+        Some(dir) => dir,
+        None => Path::new("/"),
+    }
+}
+
 /// A temporary file beside `path`, which [`publish`] turns into it.
 pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
+    let dir = directory_of(path);
     tempfile::Builder::new()
         .prefix(".tmp-")
         .tempfile_in(dir)
@@ -58,7 +67,7 @@ pub(crate) fn publish(temporary: tempfile::NamedTempFile, path: &Path) -> Result
     let doing = "writing";
     temporary.as_file().sync_all().map_err(|e| error(doing, path, e))?;
     temporary.persist(path).map_err(|e| error(doing, path, e.error))?;
-    sync_dir(path.parent().unwrap_or(Path::new("/")))
+    sync_dir(directory_of(path))
 }
 
 /// Makes a rename in a directory durable.
