@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use agent_protocol::{MODULES_DIR, PORT_NAME, SCRATCH_SERIAL, layer_serial};
 
@@ -63,6 +64,9 @@ pub fn prepare() -> Result<(), BootError> {
     Ok(())
 }
 
+/// So long may the host take to announce its port.
+const PORT_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Opens the port that leads to the host.
 pub fn open_port() -> Result<fs::File, BootError> {
     let find = || {
@@ -76,7 +80,16 @@ pub fn open_port() -> Result<fs::File, BootError> {
         }
         Err(io::Error::from(io::ErrorKind::NotFound))
     };
-    find().doing(|| format!("opening the port {PORT_NAME} to the host"))
+    // The port is added by messages between driver and host after its module has been loaded.
+    let start = Instant::now();
+    loop {
+        match find() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && start.elapsed() < PORT_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            found => return found.doing(|| format!("opening the port {PORT_NAME} to the host")),
+        }
+    }
 }
 
 fn disks() -> io::Result<BTreeMap<String, String>> {

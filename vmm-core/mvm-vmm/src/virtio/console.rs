@@ -226,7 +226,7 @@ impl Device for Console {
         VERSION_1 | MULTIPORT
     }
     fn queue_sizes(&self) -> &[u16] {
-        &[64, 64, 64, 64, 256, 256]
+        &[64, 64, 64, 64, 64, 64]
     }
     fn config(&self) -> &[u8] {
         &self.config
