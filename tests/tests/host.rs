@@ -32,12 +32,11 @@ fn a_full_disk_in_the_middle_of_a_build() {
     let script = format!(
         r#"
         mkdir small
-        mount -t tmpfs -o size=200m tmpfs small
-        cp -r {cache}/mvm small/mvm
-        rm -rf small/mvm/layers small/mvm/index
+        mount -t tmpfs -o size=1g tmpfs small
+        mkdir small/mvm
+        for part in apt blobs kernels; do cp -r {cache}/mvm/$part small/mvm/; done
         dd if=/dev/zero of=small/ballast bs=1M 2>/dev/null || true
         truncate -s -2M small/ballast
-        before=$(find small | sort)
         code=0
         XDG_CACHE_HOME=$PWD/small "$MVMCTL" build app.py --allow-substitute --offline || code=$?
         find small -name '.tmp*'

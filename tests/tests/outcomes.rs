@@ -46,7 +46,7 @@ def leaves():
 def fills():
     held = []
     while True:
-        held.append(bytearray(16 << 20))
+        held.append(b"x" * (16 << 20))
 
 def prints():
     line = "x" * 1000
