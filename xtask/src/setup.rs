@@ -38,25 +38,33 @@ pub const NIX: Need = Need { program: "nix", package: "nix-bin", purpose: "test 
 /// Static shell for the benchmark's plain recipe and for the outer guest of the KVM tests.
 pub const BUSYBOX: Need =
     Need { program: "busybox", package: "busybox-static", purpose: "boot the plain recipe" };
-/// Packs the plain recipe's initramfs.
-pub const CPIO: Need = Need { program: "cpio", package: "cpio", purpose: "pack the plain recipe" };
 /// Makes the plain recipe's disk.
 pub const MKE2FS: Need =
     Need { program: "mke2fs", package: "e2fsprogs", purpose: "make the plain recipe's disk" };
 
-/// Builds and tests the VS Code extension; where it is older than 20, npm brings a newer one.
-pub const NODE: Need = Need { program: "node", package: "nodejs", purpose: "build the VS Code extension" };
-/// Brings the extension's packages.
-pub const NPM: Need = Need { program: "npm", package: "npm", purpose: "build the VS Code extension" };
-/// Drives the workbench in the extension's tests.
+/// Emacs, and its client of language servers.
+pub const EMACS: Need = Need { program: "emacs", package: "emacs-nox", purpose: "test in Emacs" };
+/// See [`EMACS`].
+pub const EGLOT: Need = Need {
+    program: "/usr/share/emacs/site-lisp/elpa/eglot-1.9",
+    package: "elpa-eglot",
+    purpose: "test in Emacs",
+};
+/// VS Code's workbench is a page; this shows it.
 pub const CHROMIUM: Need =
     Need { program: "chromium", package: "chromium", purpose: "test in VS Code's workbench" };
-/// The workbench's search.
+/// Runs and packs the extension.
+pub const NODE: Need = Need { program: "node", package: "nodejs", purpose: "test and pack the extension" };
+/// Installs its packages.
+pub const NPM: Need = Need { program: "npm", package: "npm", purpose: "install the extension's packages" };
+/// VS Code's search.
 pub const RIPGREP: Need = Need { program: "rg", package: "ripgrep", purpose: "test in VS Code's workbench" };
+/// Builds native modules of VS Code.
+pub const MAKE: Need =
+    Need { program: "g++", package: "build-essential", purpose: "build VS Code's native modules" };
 
 /// All of them.
-pub const EVERYTHING: &[Need] =
-    &[CC, QEMU, PYTHON, VENV, NIX, BUSYBOX, CPIO, MKE2FS, NODE, NPM, CHROMIUM, RIPGREP];
+pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, VENV, NIX, BUSYBOX, MKE2FS];
 
 /// Sees to it that everything is there, or says what is missing.
 pub fn ensure(needs: &[Need], yes: bool) -> Result<()> {

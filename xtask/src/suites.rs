@@ -152,9 +152,33 @@ pub const SUITES: &[Suite] = &[
         work: Work::Program(&["python3", "editors/nvim/tests/run.py"]),
     },
     Suite {
+        name: "emacs",
+        about: "Eglot in a real Emacs, against the real server",
+        needs: &[setup::CC, setup::EMACS, setup::EGLOT],
+        programs: true,
+        network: false,
+        work: Work::Program(&[
+            "emacs",
+            "-q",
+            "--batch",
+            "-l",
+            "editors/emacs/test.el",
+            "{programs}/mvm-lsp",
+            "examples",
+        ]),
+    },
+    Suite {
         name: "vscode",
-        about: "the VS Code extension: types, lint, units, and the packed extension in the real workbench",
-        needs: &[setup::CC, setup::PYTHON, setup::NODE, setup::NPM, setup::CHROMIUM, setup::RIPGREP],
+        about: "the extension: compiled, linted, tested, packed, and used in VS Code's own workbench",
+        needs: &[
+            setup::CC,
+            setup::MAKE,
+            setup::PYTHON,
+            setup::NODE,
+            setup::NPM,
+            setup::CHROMIUM,
+            setup::RIPGREP,
+        ],
         programs: true,
         network: false,
         work: Work::Program(&["python3", "vscode-extension/run_tests.py"]),
@@ -191,9 +215,22 @@ pub const SUITES: &[Suite] = &[
         network: false,
         work: Work::Tests {
             select: |p| {
-                p.target == "boot_guests" || end_to_end(p) && !matches!(p.target.as_str(), "tidy" | "deny")
+                p.target == "boot_guests"
+                    || end_to_end(p) && !matches!(p.target.as_str(), "tidy" | "deny" | "kvm")
             },
             arguments: &["--include-ignored", "--test-threads=2"],
+            environment: &[("MVM_BOOT_TESTS", "1")],
+        },
+    },
+    Suite {
+        name: "kvm",
+        about: "our own VMM on the stock kvm_amd of an outer machine: guests, policy, walls",
+        needs: &[setup::CC, setup::QEMU, setup::MKE2FS],
+        programs: true,
+        network: false,
+        work: Work::Tests {
+            select: |p| end_to_end(p) && p.target == "kvm",
+            arguments: &["--include-ignored", "--nocapture"],
             environment: &[("MVM_BOOT_TESTS", "1")],
         },
     },

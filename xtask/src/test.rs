@@ -70,7 +70,9 @@ fn run_suite(suite: &Suite, options: &Options, shared: &mut Shared) -> Result<()
         Work::Cargo(arguments) => sh::run(sh::cargo().args(*arguments)),
         Work::Program(words) => {
             let (program, arguments) = words.split_first().context("the suite names no program")?;
-            sh::run(sh::command(program).args(arguments))
+            let dir =
+                shared.programs.as_ref().map(|p| p.dir.to_string_lossy().into_owned()).unwrap_or_default();
+            sh::run(sh::command(program).args(arguments.iter().map(|a| a.replace("{programs}", &dir))))
         }
         Work::Demo => {
             crate::demo::run_with(shared.programs.as_ref().context("the programs are not built")?, options)
