@@ -15,8 +15,10 @@ const WIDTH: usize = 160;
 
 /// Renders findings, one after the other, each with an empty line behind it.
 pub fn render(path: &Path, text: &str, findings: &[&Finding], all: &[Finding], ui: &Ui) -> String {
+    // The place where it is written is often a second one.
+    let sensitive = all.iter().filter(|f| SENSITIVE.contains(&f.rule));
     let hidden: Vec<&TextRange> =
-        all.iter().filter(|f| SENSITIVE.contains(&f.rule)).map(|f| &f.range).collect();
+        sensitive.flat_map(|f| std::iter::once(&f.range).chain(f.related.iter().map(|r| &r.range))).collect();
     let masked = mask(text, &hidden);
     let source = Source { path, text: &masked };
     let mut out = String::new();
@@ -173,6 +175,10 @@ mod tests {
         let out = render(Path::new("a.py"), text, &[&secret, &other], std::slice::from_ref(&secret), &ui());
         assert!(out.contains("\"abcd"), "{out}");
         assert!(!out.contains("efgh"), "{out}");
+        let mut used = finding("MVM501", 23..24);
+        used.related.push(mvm_compiler::Related { range: 6..21, message: "written here".into() });
+        let out = render(Path::new("a.py"), text, &[&used], std::slice::from_ref(&used), &ui());
+        assert!(out.contains("written here") && !out.contains("efgh"), "{out}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the repository as data, and a world of its own for each test that boots.
 
 pub mod cpio;
+mod process;
 pub mod repository;
 pub mod world;

@@ -1,13 +1,16 @@
 //! A world of its own for each test that boots: project, artifacts, secrets and machines in a directory of the test,
 //! packages and layers in a cache that all tests share. Whatever a test does, no machine of it stays.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::process::Process;
 use crate::repository::root;
 
 /// How long anything may take on a busy machine before the test gives up.
@@ -16,6 +19,8 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 /// One test's world.
 pub struct World {
     dir: tempfile::TempDir,
+    /// Processes seen so far: id and start.
+    known: Mutex<BTreeSet<(u32, u64)>>,
 }
 
 /// What a run of a program gave.
@@ -80,7 +85,7 @@ impl World {
             ));
         }
         match tempfile::Builder::new().prefix("mvm-e2e-").tempdir() {
-            Ok(dir) => World { dir },
+            Ok(dir) => World { dir, known: Mutex::default() },
             Err(e) => broken(&format!("making a directory: {e}")),
         }
     }
@@ -174,6 +179,7 @@ impl World {
         let mut all = vec!["up", id.as_str()];
         all.extend(args);
         self.mvmctl(&all).expect(0);
+        self.processes();
         id
     }
 
@@ -185,22 +191,23 @@ impl World {
         machines.iter().filter_map(|m| m["name"].as_str().map(str::to_owned)).collect()
     }
 
-    /// Processes of this world: those that have one of its directories in their arguments or environment.
+    /// Processes of this world: those that have one of its directories in their arguments or environment, and all
+    /// that these ever started. The VMM has neither; it is known as the child of its supervisor, from then on.
     pub fn processes(&self) -> Vec<(u32, String)> {
         let mark = self.dir.path().to_string_lossy().into_owned();
-        let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = pids.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter(|pid| *pid != std::process::id())
-            .filter_map(|pid| {
-                let read = |name: &str| {
-                    let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-                    String::from_utf8_lossy(&bytes).replace('\0', " ")
-                };
-                let ours = read("environ").contains(&mark) || read("cmdline").contains(&mark);
-                let zombie = read("stat").rsplit(')').next().is_some_and(|s| s.trim_start().starts_with('Z'));
-                (ours && !zombie).then(|| (pid, read("cmdline")))
-            })
-            .collect()
+        let all = Process::all();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(all.iter().filter(|p| p.mentions(&mark)).map(Process::identity));
+        loop {
+            let parents: BTreeSet<u32> = known.iter().map(|(pid, _)| *pid).collect();
+            let before = known.len();
+            known.extend(all.iter().filter(|p| parents.contains(&p.parent)).map(Process::identity));
+            if known.len() == before {
+                break;
+            }
+        }
+        let alive = all.iter().filter(|p| known.contains(&p.identity()) && p.pid != std::process::id());
+        alive.map(|p| (p.pid, p.read("cmdline"))).collect()
     }
 
     /// Nothing is left: no machine in `ps`, no process, no half-written file.
@@ -236,6 +243,7 @@ impl World {
             seen.push('\n');
             if serde_json::from_str(&line).is_ok_and(|event| reached(&event)) {
                 // The rest is read away, so that the pipe does not fill.
+                self.processes();
                 let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
                 return Started { child, seen, rest: Some(rest) };
             }

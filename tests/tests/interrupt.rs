@@ -101,6 +101,7 @@ fn a_killed_supervisor_or_vmm_leaves_no_other_half() {
         // Its name is free again.
         let _ = world.mvmctl(&["down", "patient"]);
         world.mvmctl(&["up", "patient"]).expect(0);
+        assert!(world.processes().len() >= 2, "a machine is two processes: {:?}", world.processes());
         world.mvmctl(&["down", "patient"]).expect(0);
         world.assert_nothing_left();
     }

@@ -50,7 +50,7 @@ fn show(place: &Place, times: &mut Times) -> Result<()> {
 
     heading("a secret, kept on the host: into no image, no argument list, no log");
     let value = format!("demo-{}-{}", "not-a-real-key", std::process::id());
-    typed("mvmctl secret set openai-api-key < /dev/stdin");
+    typed("printf %s \"$KEY\" | mvmctl secret set openai-api-key");
     place.with_input(&["secret", "set", "openai-api-key"], &value)?;
 
     heading("built from packages with exact versions and digests");

@@ -13,15 +13,18 @@ const COLUMNS: usize = 110;
 /// Records.
 pub fn run(options: &Options) -> Result<()> {
     crate::setup::ensure(&[crate::setup::CC, crate::setup::QEMU], options.yes)?;
-    let programs = crate::build::programs(crate::build::RELEASE)?;
+    let dev = options.has("dev");
+    let programs = crate::build::programs(if dev { crate::build::DEV } else { crate::build::RELEASE })?;
     // Once without being recorded: afterwards packages and kernel are in the cache.
     crate::demo::run_with(&programs, options)?;
     let log = crate::build::target_dir()?.join("demo-recording");
-    let command = format!("stty cols {COLUMNS} rows 50; cargo xtask demo --yes");
+    let flag = if dev { " --dev" } else { "" };
+    let command = format!("stty cols {COLUMNS} rows 50; cargo xtask demo --yes{flag}");
     sh::run(
         sh::command("script")
             .args(["--quiet", "--return", "--flush", "--command", &command])
             .arg(&log)
+            .stdin(std::process::Stdio::null())
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR"),
     )?;
