@@ -162,8 +162,8 @@ impl<'a> Place<'a> {
     /// The command without this machine's directories.
     fn shorten(&self, command: &Command) -> String {
         let dir = format!("{}/", self.programs.dir.display());
-        let work = format!("{}/", self.work.display());
-        sh::shown(command).replace(&dir, "").replace(&work, "/tmp/")
+        let root = format!("{}/", sh::root().display());
+        sh::shown(command).replace(&dir, "").replace(&root, "")
     }
 }
 

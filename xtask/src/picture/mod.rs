@@ -29,7 +29,9 @@ pub fn run(options: &Options) -> Result<()> {
             .env_remove("NO_COLOR"),
     )?;
     let bytes = std::fs::read(&log).with_context(|| format!("reading {}", log.display()))?;
-    let lines = screen::replay(&String::from_utf8_lossy(&bytes), COLUMNS);
+    // The picture is of the project, not of the machine that it was recorded on.
+    let text = String::from_utf8_lossy(&bytes).replace(&format!("{}/", sh::root().display()), "");
+    let lines = screen::replay(&text, COLUMNS);
     let picture = svg::draw(&cut(&lines), COLUMNS);
     let path = sh::root().join("docs/demo.svg");
     std::fs::write(&path, picture).with_context(|| format!("writing {}", path.display()))?;
