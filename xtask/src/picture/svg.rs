@@ -81,8 +81,9 @@ fn color(style: Style) -> &'static str {
     }
 }
 
+/// Blanks are made unbreakable: browsers fold several plain ones into one, whatever `xml:space` says.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace(' ', "\u{a0}").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn text_is_escaped_and_coloured() {
         let picture = draw(&replay("  \x1b[31m<a & b>\x1b[0m", 40), 40);
-        assert!(picture.contains(">&lt;a &amp; b&gt;</text>"), "{picture}");
+        assert!(picture.contains(">&lt;a\u{a0}&amp;\u{a0}b&gt;</text>"), "{picture}");
         assert!(picture.contains(COLORS[1]));
     }
 }
