@@ -1,5 +1,8 @@
 //! What bad input gets: a clear error, the right exit code, and nothing written.
 
+// A test program: what is not as it should be ends it.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::os::unix::net::UnixListener;
