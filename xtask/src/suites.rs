@@ -12,10 +12,21 @@ pub struct Suite {
     pub needs: &'static [Need],
     /// Whether it needs the built programs beside each other (boots, editors).
     pub programs: bool,
-    /// Reaches for the network every time: runs when it is named, and in CI.
-    pub network: bool,
+    /// When it runs without being named.
+    pub when: When,
     /// What it does.
     pub work: Work,
+}
+
+/// When a suite runs without being named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// With all others.
+    Always,
+    /// In CI: it reaches for the network every time.
+    InCi,
+    /// Never: it takes longer than all others together.
+    Named,
 }
 
 /// What a suite does.
@@ -63,7 +74,7 @@ pub const SUITES: &[Suite] = &[
         about: "the sources are formatted",
         needs: &[],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Cargo(&["fmt", "--all", "--check"]),
     },
     Suite {
@@ -71,7 +82,7 @@ pub const SUITES: &[Suite] = &[
         about: "file sizes, module heads, the arrows between rooms, no machine's paths, no credentials",
         needs: &[setup::CC],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Tests {
             select: |p| end_to_end(p) && p.target == "tidy",
             arguments: &[],
@@ -83,7 +94,7 @@ pub const SUITES: &[Suite] = &[
         about: "licences and known flaws of every dependency",
         needs: &[setup::CC],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Tests {
             select: |p| end_to_end(p) && p.target == "deny",
             arguments: &[],
@@ -95,7 +106,7 @@ pub const SUITES: &[Suite] = &[
         about: "no warnings in any target",
         needs: &[setup::CC],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Cargo(&[
             "clippy",
             "--quiet",
@@ -112,7 +123,7 @@ pub const SUITES: &[Suite] = &[
         about: "IR, compiler and vmm-core, room by room",
         needs: &[setup::CC],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Tests {
             select: |p| !end_to_end(p) && !matches!(p.package.as_str(), "mvm-lsp" | "mvmctl"),
             arguments: &[],
@@ -124,7 +135,7 @@ pub const SUITES: &[Suite] = &[
         about: "the language server over stdio, `--check` included",
         needs: &[setup::CC],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Tests { select: |p| p.package == "mvm-lsp", arguments: &[], environment: &[] },
     },
     Suite {
@@ -132,7 +143,7 @@ pub const SUITES: &[Suite] = &[
         about: "mvmctl without a guest: commands, bad input, exit codes",
         needs: &[setup::CC],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Tests { select: |p| p.package == "mvmctl", arguments: &[], environment: &[] },
     },
     Suite {
@@ -140,7 +151,7 @@ pub const SUITES: &[Suite] = &[
         about: "the Python package on every interpreter there is, type checkers included",
         needs: &[setup::PYTHON, setup::VENV],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Program(&["python3", "sdk/python/run_tests.py"]),
     },
     Suite {
@@ -148,7 +159,7 @@ pub const SUITES: &[Suite] = &[
         about: "the Neovim plugin in a real Neovim, against the real server",
         needs: &[setup::CC, setup::PYTHON, setup::VENV],
         programs: true,
-        network: false,
+        when: When::Always,
         work: Work::Program(&["python3", "editors/nvim/tests/run.py"]),
     },
     Suite {
@@ -156,7 +167,7 @@ pub const SUITES: &[Suite] = &[
         about: "Eglot in a real Emacs, against the real server",
         needs: &[setup::CC, setup::EMACS, setup::EGLOT],
         programs: true,
-        network: false,
+        when: When::Always,
         work: Work::Program(&[
             "emacs",
             "-q",
@@ -180,7 +191,7 @@ pub const SUITES: &[Suite] = &[
             setup::RIPGREP,
         ],
         programs: true,
-        network: false,
+        when: When::Named,
         work: Work::Program(&["python3", "vscode-extension/run_tests.py"]),
     },
     Suite {
@@ -188,7 +199,7 @@ pub const SUITES: &[Suite] = &[
         about: "packages through the real Nix, from a small package set of local derivations",
         needs: &[setup::CC, setup::NIX],
         programs: false,
-        network: false,
+        when: When::Always,
         work: Work::Tests {
             select: |p| p.package == "vmm-core" && p.kind == "lib",
             arguments: &["image::nix"],
@@ -200,7 +211,7 @@ pub const SUITES: &[Suite] = &[
         about: "packages and a kernel from the distribution's real archive",
         needs: &[setup::CC],
         programs: false,
-        network: true,
+        when: When::InCi,
         work: Work::Tests {
             select: |p| p.package == "vmm-core" && p.kind == "lib",
             arguments: &["--include-ignored", "archive", "without_network"],
@@ -212,7 +223,7 @@ pub const SUITES: &[Suite] = &[
         about: "the whole road in real guests: build, boot, call, policy, and everything that can go wrong",
         needs: &[setup::CC, setup::QEMU],
         programs: true,
-        network: false,
+        when: When::Always,
         work: Work::Tests {
             select: |p| {
                 p.target == "boot_guests"
@@ -227,7 +238,7 @@ pub const SUITES: &[Suite] = &[
         about: "our own VMM on the stock kvm_amd of an outer machine: guests, policy, walls",
         needs: &[setup::CC, setup::QEMU, setup::MKE2FS],
         programs: true,
-        network: false,
+        when: When::Named,
         work: Work::Tests {
             select: |p| end_to_end(p) && p.target == "kvm",
             arguments: &["--include-ignored", "--nocapture"],
@@ -239,7 +250,7 @@ pub const SUITES: &[Suite] = &[
         about: "the README's first command, from the declaration to the result",
         needs: &[setup::CC, setup::QEMU],
         programs: true,
-        network: false,
+        when: When::Always,
         work: Work::Demo,
     },
 ];

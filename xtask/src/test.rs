@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::build::{self, Programs};
-use crate::suites::{SUITES, Suite, TestProgram, Work};
+use crate::suites::{SUITES, Suite, TestProgram, When, Work};
 use crate::{Options, setup, sh};
 
 /// What is built once and used by several suites.
@@ -21,7 +21,12 @@ struct Shared {
 pub fn run(options: &Options) -> Result<()> {
     if options.has("list") {
         for suite in SUITES {
-            println!("{:<8} {}", suite.name, suite.about);
+            let when = match suite.when {
+                When::Always => "",
+                When::InCi => " (in CI, or by name)",
+                When::Named => " (by name)",
+            };
+            println!("{:<8} {}{when}", suite.name, suite.about);
         }
         return Ok(());
     }
@@ -50,7 +55,10 @@ pub fn run(options: &Options) -> Result<()> {
 fn choose(options: &Options) -> Result<Vec<&'static Suite>> {
     let names = &options.names;
     if names.is_empty() {
-        return Ok(SUITES.iter().filter(|s| !s.network || options.ci).collect());
+        return Ok(SUITES
+            .iter()
+            .filter(|s| s.when == When::Always || s.when == When::InCi && options.ci)
+            .collect());
     }
     let find = |name: &String| {
         SUITES.iter().find(|s| s.name == name).with_context(|| {
