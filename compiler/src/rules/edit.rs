@@ -90,8 +90,11 @@ pub fn remove_element(ctx: &RuleContext<'_>, list: &Value, index: usize) -> Opti
         return None;
     };
     let place = own_place(list)?;
-    let ranges: Vec<TextRange> = items.iter().map(|v| own_place(v).cloned()).collect::<Option<_>>()?;
-    remove_from(ctx, place, &ranges, index)
+    // Its neighbours decide what goes with it; a list may be long, and every element of it be removed once.
+    let first = index.saturating_sub(1);
+    let near = items.get(first..items.len().min(index + 2))?;
+    let ranges: Vec<TextRange> = near.iter().map(|v| own_place(v).cloned()).collect::<Option<_>>()?;
+    remove_from(ctx, place, &ranges, index - first)
 }
 
 /// Removes one argument of a call, with its comma.

@@ -1,5 +1,7 @@
 //! MVM207: a package is listed twice.
 
+use std::collections::HashSet;
+
 use super::edit::remove_element;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::walk::{items, str_of};
@@ -39,11 +41,10 @@ pub static RULE: Rule = Rule {
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     let Some(ValueKind::Call(image)) = ctx.declaration.call.get("image").map(|v| &v.kind) else { return };
     let Some(list) = image.get("packages") else { return };
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = HashSet::new();
     for (index, value) in items(list).iter().enumerate() {
         let Some(name) = str_of(value) else { continue };
-        if !seen.contains(&name) {
-            seen.push(name);
+        if seen.insert(name) {
             continue;
         }
         let message = format!("`packages`: `{}` is listed already; remove this entry", super::shown(name));

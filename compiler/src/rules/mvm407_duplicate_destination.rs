@@ -1,9 +1,11 @@
 //! MVM407: a destination that is listed twice.
 
+use std::collections::HashSet;
+
 use super::edit::remove_element;
 use super::net::destinations;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
-use super::walk::{call, items};
+use super::walk::call;
 use crate::context::{Findings, RuleContext};
 use crate::finding::Severity;
 
@@ -45,12 +47,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
-    let mut seen: Vec<(String, u16)> = Vec::new();
+    let mut seen = HashSet::new();
     for destination in destinations(&ctx.declaration.call) {
         let Some(port) = destination.port_number() else { continue };
         let key = (destination.host.trim_end_matches('.').to_ascii_lowercase(), port);
-        if !seen.contains(&key) {
-            seen.push(key);
+        if seen.insert(key) {
             continue;
         }
         let network = call(&ctx.declaration.call, "network", "network");
@@ -58,10 +59,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
             "allow_https" => n.get("allow_https"),
             _ => call(n, "egress", "egress").and_then(|e| e.get("allowlist")),
         });
-        let edit = list.and_then(|list| {
-            let index = items(list).iter().position(|v| std::ptr::eq(v, destination.element))?;
-            Some([remove_element(ctx, list, index)?])
-        });
+        let edit = list.and_then(|list| Some([remove_element(ctx, list, destination.index)?]));
         let (field, host) = (destination.field, super::shown(destination.host));
         RULE.at_value(
             destination.value,

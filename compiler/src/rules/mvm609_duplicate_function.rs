@@ -1,5 +1,7 @@
 //! MVM609: a function is an entrypoint twice.
 
+use std::collections::HashSet;
+
 use super::edit::remove_element;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::walk::{entrypoints, items, str_of};
@@ -31,12 +33,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = HashSet::new();
     for point in entrypoints(&ctx.declaration.call) {
         let Some(value) = point.get("function") else { continue };
         let Some(name) = str_of(value) else { continue };
-        if !seen.contains(&name) {
-            seen.push(name);
+        if seen.insert(name) {
             continue;
         }
         let edit = ctx.declaration.call.get("entrypoints").and_then(|list| {

@@ -38,8 +38,8 @@ pub struct Destination<'a> {
     pub host: &'a str,
     /// The port's value; `None`: 443 by `allow_https`.
     pub port: Option<&'a Value>,
-    /// The element of the list that it is: the value itself, or the `host_port` around it.
-    pub element: &'a Value,
+    /// Its place in the list.
+    pub index: usize,
     /// `allow_https` or `egress`.
     pub field: &'static str,
 }
@@ -59,18 +59,18 @@ pub fn destinations(app: &HelperCall) -> Vec<Destination<'_>> {
     let mut found = Vec::new();
     let Some(network) = call(app, "network", "network") else { return found };
     if let Some(list) = network.get("allow_https") {
-        for value in items(list) {
+        for (index, value) in items(list).iter().enumerate() {
             if let Some(host) = str_of(value) {
-                found.push(Destination { value, host, port: None, element: value, field: "allow_https" });
+                found.push(Destination { value, host, port: None, index, field: "allow_https" });
             }
         }
     }
     if let Some(list) = call(network, "egress", "egress").and_then(|e| e.get("allowlist")) {
-        for element in items(list) {
+        for (index, element) in items(list).iter().enumerate() {
             let ValueKind::Call(pair) = &element.kind else { continue };
             let (Some(value), Some(port)) = (pair.get("host"), pair.get("port")) else { continue };
             if let Some(host) = str_of(value) {
-                found.push(Destination { value, host, port: Some(port), element, field: "egress" });
+                found.push(Destination { value, host, port: Some(port), index, field: "egress" });
             }
         }
     }
