@@ -14,7 +14,7 @@ use crate::{Options, setup, sh};
 
 /// Runs it on programs built for it.
 pub fn run(options: &Options) -> Result<()> {
-    setup::ensure(&[setup::CC, setup::QEMU], options.yes)?;
+    setup::ensure(&[setup::CC, setup::QEMU, setup::PIP], options.yes)?;
     let programs = build::programs(if options.has("dev") { build::DEV } else { build::RELEASE })?;
     run_with(&programs, options)
 }

@@ -33,6 +33,8 @@ pub const VENV: Need = Need {
     package: "python3-venv",
     purpose: "make environments for Python's tests",
 };
+/// Fetches what comes as a wheel, such as the example's `uv`.
+pub const PIP: Need = Need { program: "pip3", package: "python3-pip", purpose: "fetch programs from wheels" };
 /// The package manager of `nix_packages`.
 pub const NIX: Need = Need { program: "nix", package: "nix-bin", purpose: "test packages from Nix" };
 /// Static shell for the benchmark's plain recipe and for the outer guest of the KVM tests.
@@ -64,7 +66,7 @@ pub const MAKE: Need =
     Need { program: "g++", package: "build-essential", purpose: "build VS Code's native modules" };
 
 /// All of them.
-pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, VENV, NIX, BUSYBOX, MKE2FS];
+pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, VENV, PIP, NIX, BUSYBOX, MKE2FS];
 
 /// Sees to it that everything is there, or says what is missing.
 pub fn ensure(needs: &[Need], yes: bool) -> Result<()> {

@@ -121,7 +121,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "unit",
         about: "IR, compiler and vmm-core, room by room",
-        needs: &[setup::CC],
+        needs: &[setup::CC, setup::PYTHON],
         programs: false,
         when: When::Always,
         work: Work::Tests {
@@ -221,7 +221,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "boot",
         about: "the whole road in real guests: build, boot, call, policy, and everything that can go wrong",
-        needs: &[setup::CC, setup::QEMU],
+        needs: &[setup::CC, setup::QEMU, setup::PIP],
         programs: true,
         when: When::Always,
         work: Work::Tests {
@@ -248,7 +248,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "demo",
         about: "the README's first command, from the declaration to the result",
-        needs: &[setup::CC, setup::QEMU],
+        needs: &[setup::CC, setup::QEMU, setup::PIP],
         programs: true,
         when: When::Always,
         work: Work::Demo,

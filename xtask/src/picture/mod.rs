@@ -12,7 +12,7 @@ const COLUMNS: usize = 110;
 
 /// Records.
 pub fn run(options: &Options) -> Result<()> {
-    crate::setup::ensure(&[crate::setup::CC, crate::setup::QEMU], options.yes)?;
+    crate::setup::ensure(&[crate::setup::CC, crate::setup::QEMU, crate::setup::PIP], options.yes)?;
     let dev = options.has("dev");
     let programs = crate::build::programs(if dev { crate::build::DEV } else { crate::build::RELEASE })?;
     // Once without being recorded: afterwards packages and kernel are in the cache.
