@@ -1,6 +1,6 @@
 //! Building the programs and the guest agent, and where they then lie.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -84,6 +84,19 @@ pub fn agent(programs: &Programs) -> Result<()> {
     // A copy under another name, renamed: a running guest keeps the file it has.
     let temporary = programs.path(".mvm-guest-agent.new");
     std::fs::create_dir_all(&programs.dir)?;
-    std::fs::copy(&built, &temporary).with_context(|| format!("copying {}", built.display()))?;
+    drop_unwind_tables(&built, &temporary)?;
     std::fs::rename(&temporary, &beside).with_context(|| format!("writing {}", beside.display()))
+}
+
+/// Copies a program without the tables that only unwinding needs; the agent aborts instead. An empty table stays, since
+/// the C runtime registers one at the start.
+fn drop_unwind_tables(from: &Path, to: &Path) -> Result<()> {
+    const END_OF_TABLE: [u8; 8] = [0; 8];
+    let empty = to.with_extension("eh_frame");
+    std::fs::write(&empty, END_OF_TABLE).with_context(|| format!("writing {}", empty.display()))?;
+    let mut section = std::ffi::OsString::from(".eh_frame=");
+    section.push(&empty);
+    let done = sh::run(sh::command("objcopy").arg("--update-section").arg(section).arg(from).arg(to));
+    let _ = std::fs::remove_file(&empty);
+    done
 }
