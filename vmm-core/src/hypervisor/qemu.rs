@@ -42,8 +42,9 @@ impl Hypervisor for Qemu {
         command.env_clear();
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
-        // ACPI is how a stock kernel finds virtio-mmio devices.
-        command.args(["-M", "microvm,acpi=on,pit=off,pic=off,rtc=off"]);
+        // ACPI is how a stock kernel finds virtio-mmio devices. The clock stays: without one the kernel waits for it,
+        // two seconds in all.
+        command.args(["-M", "microvm,acpi=on,pit=off,pic=off"]);
         let (accelerator, cpu) =
             if self.accelerated { ("kvm", "host") } else { ("tcg,thread=multi", TCG_CPU) };
         command.args(["-accel", accelerator, "-cpu", cpu]);
