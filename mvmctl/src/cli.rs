@@ -263,7 +263,7 @@ pub enum IrCommand {
 /// `--hypervisor`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Hypervisor {
-    /// KVM where it is hardware's, else QEMU
+    /// QEMU where it is installed, else mvm's own VMM
     #[default]
     Auto,
     /// mvm's own VMM on KVM

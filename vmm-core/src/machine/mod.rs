@@ -25,7 +25,7 @@ use crate::build::BuildRecord;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HypervisorChoice {
-    /// KVM where it is hardware's, else QEMU.
+    /// QEMU where it is installed, else our own VMM.
     #[default]
     Auto,
     /// Our own VMM on KVM.
