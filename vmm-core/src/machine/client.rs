@@ -46,17 +46,7 @@ pub async fn up(
     secrets: BTreeMap<String, Value>,
     ctx: &Context,
 ) -> Result<Machine> {
-    let home = home.clone();
-    blocking(ctx, move |ctx| {
-        // Before any work: the commonest mistake has the quickest answer.
-        refuse_running(&home, &request.name)?;
-        let kernel = kernel::find_or_fetch(&home, false, ctx)?;
-        let launch = launch::of_request(&home, &request, &kernel, &secrets)?;
-        drop(secrets);
-        let info = start(launch, ctx)?;
-        Ok(Machine { dir: MachineDir::of(&home, &info.name)? })
-    })
-    .await
+    up_on(home, request, None, secrets, ctx).await
 }
 
 /// [`up`] with a kernel of the caller's choice.
@@ -67,9 +57,21 @@ pub async fn up_with_kernel(
     secrets: BTreeMap<String, Value>,
     ctx: &Context,
 ) -> Result<Machine> {
+    up_on(home, request, Some(kernel), secrets, ctx).await
+}
+
+async fn up_on(
+    home: &Home,
+    request: UpRequest,
+    kernel: Option<Kernel>,
+    secrets: BTreeMap<String, Value>,
+    ctx: &Context,
+) -> Result<Machine> {
     let home = home.clone();
     blocking(ctx, move |ctx| {
+        // Before any work: the commonest mistake has the quickest answer.
         refuse_running(&home, &request.name)?;
+        let kernel = kernel.map_or_else(|| kernel::find_or_fetch(&home, false, ctx), Ok)?;
         let launch = launch::of_request(&home, &request, &kernel, &secrets)?;
         drop(secrets);
         let info = start(launch, ctx)?;

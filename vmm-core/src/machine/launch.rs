@@ -19,6 +19,7 @@ use crate::build::{AppBuild, Layer};
 use crate::egress::Policy;
 use crate::kernel::{Kernel, Module};
 use crate::layer::Store;
+use crate::plan::{self, HostLimits};
 use crate::secrets::Value;
 use crate::{Error, ErrorKind, Home, Result, programs};
 
@@ -90,14 +91,15 @@ pub fn of_request(
     let app = request.build.workload.apps.iter().find(|app| app.name == request.app).ok_or_else(missing)?;
     let built = request.build.apps.iter().find(|app| app.name == request.app).ok_or_else(missing)?;
     refuse_what_is_not_there_yet(app)?;
+    let size = plan::launch(app, &HostLimits::detect())?;
     let policy = Policy::of(app, &request.connect_to);
     let activation = activation(app, built, &policy, secrets)?;
     let mut launch = bare(home, &request.name, built, kernel, activation)?;
     launch.info.workload.clone_from(&request.build.workload.id);
     launch.info.ir_hash.clone_from(&request.build.ir_hash);
-    launch.cpus = app.resources.cpu_cores;
-    launch.memory_mb = app.resources.memory_mb;
-    launch.scratch_mb = app.resources.rootfs_size_mb;
+    launch.cpus = size.cpu_cores;
+    launch.memory_mb = size.memory_mb;
+    launch.scratch_mb = size.rootfs_size_mb;
     launch.hypervisor = request.hypervisor;
     launch.policy = policy;
     launch.ports.clone_from(&app.network.ports);
