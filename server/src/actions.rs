@@ -62,6 +62,11 @@ impl Session {
             action.is_preferred = (i == 0 && fix.applicability == Applicability::Safe).then_some(true);
             actions.push(action);
         }
+        let solved = self.matching(snapshot, finding, shown);
+        if let Some(mut action) = self.store_action(snapshot, finding, solved) {
+            action.is_preferred = Some(true);
+            actions.push(action);
+        }
     }
 
     fn fix_rule(&mut self, snapshot: &Snapshot, finding: &Finding, actions: &mut Vec<CodeAction>) {
@@ -115,7 +120,7 @@ impl Session {
         }
     }
 
-    fn workspace_edit(&self, snapshot: &Snapshot, edits: &[Edit]) -> WorkspaceEdit {
+    pub(crate) fn workspace_edit(&self, snapshot: &Snapshot, edits: &[Edit]) -> WorkspaceEdit {
         let edits = edits.iter().map(|e| TextEdit::new(snapshot.text.range(&e.range), e.text.clone()));
         if self.client.versioned_edits {
             let document = OptionalVersionedTextDocumentIdentifier {

@@ -24,6 +24,8 @@ pub struct Client {
     pub action_literals: bool,
     /// Takes versions in edits.
     pub versioned_edits: bool,
+    /// Changes documents on request.
+    pub applies_edits: bool,
     /// Shows server-started progress.
     pub progress: bool,
     /// Answers `workspace/configuration`.
@@ -63,6 +65,7 @@ impl Client {
             refreshes_diagnostics: workspace.diagnostics.is_some_and(|d| yes(d.refresh_support)),
             refreshes_lenses: workspace.code_lens.is_some_and(|l| yes(l.refresh_support)),
             action_literals: text.code_action.is_some_and(|a| a.code_action_literal_support.is_some()),
+            applies_edits: yes(workspace.apply_edit),
             versioned_edits: workspace.workspace_edit.is_some_and(|e| yes(e.document_changes)),
             progress: yes(window.work_done_progress),
             configuration: yes(workspace.configuration),

@@ -1,4 +1,4 @@
-//! `workspace/executeCommand`: `mvm.showIr`, `mvm.build`, `mvm.run`, `mvm.stop`. Nothing starts without one of them,
+//! `workspace/executeCommand`: `mvm.showIr`, `mvm.build`, `mvm.run`, `mvm.stop`, and `mvm.storeSecret` of `secrets`. Nothing starts without one of them,
 //! and nothing at all in a workspace the user does not trust.
 
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use crate::files;
 use crate::jobs::NewJob;
 use crate::outline;
 use crate::runner::{JobKind, JobRequest};
+use crate::secrets;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
 /// The commands, as `executeCommandProvider` lists them.
-pub const ALL: [&str; 4] = ["mvm.showIr", "mvm.build", "mvm.run", "mvm.stop"];
+pub const ALL: [&str; 5] = ["mvm.showIr", "mvm.build", "mvm.run", "mvm.stop", secrets::STORE];
 
 /// Arguments of every command: one object, or URI, name and arguments in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,6 +60,9 @@ impl Target {
 impl Session {
     /// `workspace/executeCommand`
     pub fn execute_command(&mut self, params: ExecuteCommandParams, reply: Reply<Option<Value>>) {
+        if params.command == secrets::STORE {
+            return self.store_secret(&params.arguments, reply);
+        }
         let target = match Target::parse(&params.arguments) {
             Ok(target) => target,
             Err(error) => return reply.send(Err(error)),

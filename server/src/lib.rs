@@ -38,6 +38,7 @@ mod parent;
 mod protocol;
 mod rule_docs;
 pub mod runner;
+mod secrets;
 pub mod serve;
 pub mod session;
 mod settings;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use vmm_core::machine::{CallOutcome, CallRequest, HypervisorChoice};
 use vmm_core::workflow::{self, BuildOptions, LaunchOptions, OutputSink, RunRequest};
-use vmm_core::{Context, Home, Result};
+use vmm_core::{Context, Home, Result, secrets};
 use workload_ir::Workload;
 
 /// Build or run.
@@ -63,6 +63,11 @@ pub type JobFuture = Pin<Box<dyn Future<Output = Result<JobResult>> + Send>>;
 pub trait Runner: Send + Sync {
     /// Starts a job. Dropping the future ends it too.
     fn start(&self, request: JobRequest, ctx: Context) -> JobFuture;
+
+    /// Puts a value into the host's store of secrets.
+    fn store_secret(&self, name: &str, value: &secrets::Value) -> Result<()> {
+        secrets::Store::open(&Home::from_env()?)?.set(name, value)
+    }
 }
 
 /// vmm-core.
