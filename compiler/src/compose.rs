@@ -2,22 +2,25 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use crate::address::Bases;
+use foldhash::fast::RandomState;
+
+use crate::address::{Bases, Places};
 use crate::analysis::{Analysis, Config, FileContext};
 use crate::bindings::How;
 use crate::context::{FileRuleContext, PlacedDeclaration, RuleContext};
 use crate::declare;
 use crate::document::{Checked, Slot, may_declare, parse_heads};
+use crate::eval::Scope;
 use crate::facts::Facts;
 use crate::finding::{Finding, Severity, TextRange};
 use crate::imports::{Imports, is_about_mvm};
 use crate::items::Item;
 use crate::names::{NamedItem, Names};
 use crate::workload::{self, Part};
-use crate::{place, rules};
+use crate::{parallel, place, rules};
 
 /// One run over the items of a text.
 struct Run<'a> {
@@ -28,6 +31,10 @@ struct Run<'a> {
     config: &'a Config,
     facts: &'a dyn Facts,
     imports: Arc<Imports>,
+    /// Fingerprint of the imports.
+    setting: u64,
+    /// Items by stamp, for those that results refer to.
+    by_stamp: OnceLock<HashMap<usize, usize, RandomState>>,
 }
 
 /// Analyses the items of a text; what slots hold from before is used where it still holds.
@@ -47,8 +54,15 @@ pub(crate) fn analysis(
     if imports.is_empty() {
         return Analysis::default();
     }
-    let run = Run { text, items, slots, file, config, facts, imports };
-    let (fresh, parts, workload) = run.declarations(&mut findings);
+    let setting = {
+        let mut hasher = DefaultHasher::new();
+        imports.fingerprint().hash(&mut hasher);
+        hasher.finish()
+    };
+    let mentions = mentions(text, items, slots, &imports, setting);
+    let by_stamp = OnceLock::new();
+    let run = Run { text, items, slots, file, config, facts, imports, setting, by_stamp };
+    let (fresh, parts, workload) = run.declarations(&mentions, &mut findings);
     let plain = run.plain(!parts.is_empty());
     for (i, result) in fresh {
         slots[i].result = Some(result);
@@ -78,7 +92,9 @@ fn finish(
     let grouping = workload::group(text, &parts, workload, file, &mut findings);
     let declarations: Vec<PlacedDeclaration<'_>> = parts
         .iter()
-        .flat_map(|p| p.declarations().map(|d| PlacedDeclaration { declaration: d, bases: &p.bases }))
+        .flat_map(|p| {
+            p.declarations().map(|d| PlacedDeclaration { declaration: d, bases: p.bases.as_bases().0 })
+        })
         .collect();
     if !declarations.is_empty() {
         let context = FileRuleContext { text, declarations: &declarations, file, config, facts };
@@ -129,89 +145,139 @@ fn imports(text: &str, items: &[Item], slots: &[Slot], findings: &mut Vec<Findin
     imports
 }
 
+/// Items that mention `mvm`, by what may come of it.
+struct Mentions {
+    /// Decorated.
+    decorated: Vec<usize>,
+    /// Statements that are read, or uses that are reported.
+    other: Vec<usize>,
+}
+
+fn mentions(text: &str, items: &[Item], slots: &mut [Slot], imports: &Imports, setting: u64) -> Mentions {
+    let mut found = Mentions { decorated: Vec::new(), other: Vec::new() };
+    for (i, (item, slot)) in items.iter().zip(slots).enumerate() {
+        let (decorated, other) = (may_declare(item), place::may_be_unusual(item));
+        if !decorated && !other {
+            continue;
+        }
+        let mentioned = match slot.mention {
+            Some((known, mentioned)) if known == setting => mentioned,
+            _ => imports.mentioned_in(text.get(item.range()).unwrap_or("")),
+        };
+        slot.mention = Some((setting, mentioned));
+        if mentioned && decorated {
+            found.decorated.push(i);
+        }
+        if mentioned && other {
+            found.other.push(i);
+        }
+    }
+    found
+}
+
+/// Results that were not there before: item, fingerprint, result.
 type Fresh = Vec<(usize, (u64, Arc<Checked>))>;
+
+/// An item that must be evaluated.
+struct Task<'n> {
+    item: usize,
+    fingerprint: u64,
+    scope: Scope<'n>,
+}
 
 impl<'a> Run<'a> {
     fn text_of(&self, item: usize) -> &'a str {
         self.items.get(item).and_then(|i| self.text.get(i.range())).unwrap_or("")
     }
 
+    fn item_of_stamp(&self, stamp: usize) -> Option<usize> {
+        let by_stamp = self
+            .by_stamp
+            .get_or_init(|| self.slots.iter().enumerate().map(|(i, slot)| (slot.stamp, i)).collect());
+        by_stamp.get(&stamp).copied()
+    }
+
+    fn places(&self, own: usize, dependencies: &[usize]) -> Places {
+        let start = |item: Option<usize>| item.and_then(|i| self.items.get(i)).map_or(0, |i| i.start);
+        Places::new(start(Some(own)), dependencies, |stamp| start(self.item_of_stamp(stamp)))
+    }
+
     /// Everything that the items declare.
-    fn declarations(&self, findings: &mut Vec<Finding>) -> (Fresh, Vec<Part>, Option<workload::Statement>) {
-        let candidates: Vec<usize> = (0..self.items.len())
-            .filter(|i| may_declare(&self.items[*i]))
-            .filter(|i| self.slots[*i].head.get().is_some() || self.imports.mentioned_in(self.text_of(*i)))
-            .collect();
-        parse_heads(self.text, self.items, self.slots, &candidates);
+    fn declarations(
+        &self,
+        mentions: &Mentions,
+        findings: &mut Vec<Finding>,
+    ) -> (Fresh, Vec<Part>, Option<workload::Statement>) {
+        parse_heads(self.text, self.items, self.slots, &mentions.decorated);
         let named = self.items.iter().zip(self.slots).map(|(item, slot)| NamedItem {
             item: *item,
             stamp: slot.stamp,
             facts: &slot.facts,
         });
         let names = Names::new(self.text, named.collect(), Arc::clone(&self.imports));
-        let mut fresh = Vec::new();
-        let mut checked: Vec<(usize, Arc<Checked>)> = Vec::with_capacity(candidates.len());
-        let setting = {
-            let mut hasher = DefaultHasher::new();
-            self.imports.fingerprint().hash(&mut hasher);
-            hasher.finish()
-        };
-        for i in candidates {
-            let head = self.slots[i].head(self.text_of(i));
-            let (scope, names_print) = names.scope(&head.names, i);
-            let fingerprint = setting ^ names_print.rotate_left(17);
-            let result = match self.reusable(i, fingerprint) {
-                Some(result) => result,
-                None => {
-                    let item = declare::read(self.text_of(i), head, &scope, self.file);
-                    let result = Arc::new(Checked { item, ..Checked::default() });
-                    fresh.push((i, fingerprint));
-                    result
-                }
-            };
-            checked.push((i, result));
-        }
-        let statement = self.statements(&names, findings);
-        place::unusual(self.text, self.items, self.slots, &self.imports, findings);
-        let stamps: HashMap<usize, usize> = self.stamps(&checked, &names);
-        let start_of =
-            |stamp: &usize| stamps.get(stamp).and_then(|i| self.items.get(*i)).map_or(0, |i| i.start);
-        let text_of = |stamp: &usize| stamps.get(stamp).map_or("", |i| self.text_of(*i));
-        let mut results: Fresh = Vec::with_capacity(fresh.len());
-        let mut fresh = fresh.into_iter().peekable();
-        let mut parts = Vec::with_capacity(checked.len());
-        for (i, mut result) in checked {
-            if let Some((_, fingerprint)) = fresh.next_if(|(at, _)| *at == i) {
-                let texts: Vec<&str> = std::iter::once(self.text_of(i))
-                    .chain(result.item.dependencies.iter().map(text_of))
-                    .collect();
-                result = Arc::new(self.check(result, &texts));
-                results.push((i, (fingerprint, Arc::clone(&result))));
+        let mut tasks = Vec::new();
+        let mut checked: Vec<(usize, Option<Arc<Checked>>)> = Vec::with_capacity(mentions.decorated.len());
+        for &item in &mentions.decorated {
+            let head = self.slots[item].head(self.text_of(item));
+            let fingerprint = self.setting ^ names.fingerprint(&head.names, item).rotate_left(17);
+            let known = self.reusable(item, fingerprint);
+            if known.is_none() {
+                tasks.push(Task { item, fingerprint, scope: names.scope(&head.names, item) });
             }
-            let own = std::iter::once(self.items[i].start);
-            let bases: Vec<usize> = own.chain(result.item.dependencies.iter().map(start_of)).collect();
+            checked.push((item, known));
+        }
+        let results = parallel::map(&tasks, |task| Arc::new(self.evaluate(task)));
+        let statement = self.statements(&mentions.other, &names, findings);
+        for &i in &mentions.other {
+            place::unusual(self.text_of(i), &self.items[i], &self.imports, findings);
+        }
+        let mut fresh: Fresh = Vec::with_capacity(tasks.len());
+        let mut results = tasks.iter().zip(results);
+        let mut parts = Vec::with_capacity(checked.len());
+        for (i, known) in checked {
+            let Some(result) = known.or_else(|| {
+                let (task, result) = results.next()?;
+                fresh.push((i, (task.fingerprint, Arc::clone(&result))));
+                Some(result)
+            }) else {
+                continue;
+            };
+            let bases = self.places(i, &result.item.dependencies);
             let all = result.item.findings.iter().chain(&result.rule_findings);
-            findings.extend(all.map(|f| Bases(&bases).resolve_finding(f)));
+            findings.extend(all.map(|f| bases.as_bases().resolve_finding(f)));
             if !result.item.declarations.is_empty() {
                 parts.push(Part { checked: result, bases, item: self.items[i] });
             }
         }
         for (stamp, constant) in names.used_constants() {
-            let own = std::iter::once(start_of(&stamp));
-            let bases: Vec<usize> = own.chain(constant.dependencies.iter().map(start_of)).collect();
-            findings.extend(constant.findings.iter().map(|f| Bases(&bases).resolve_finding(f)));
+            let Some(item) = self.item_of_stamp(stamp) else { continue };
+            let bases = self.places(item, &constant.dependencies);
+            findings.extend(constant.findings.iter().map(|f| bases.as_bases().resolve_finding(f)));
         }
-        (results, parts, statement)
+        (fresh, parts, statement)
     }
 
-    /// Items by stamp, for those that results refer to.
-    fn stamps(&self, checked: &[(usize, Arc<Checked>)], names: &Names<'_>) -> HashMap<usize, usize> {
-        let used = names.used_constants();
-        let wanted = checked.iter().any(|(_, c)| !c.item.dependencies.is_empty()) || !used.is_empty();
-        if !wanted {
-            return HashMap::new();
+    /// Evaluates an item's declarations and runs the rules over them.
+    fn evaluate(&self, task: &Task<'_>) -> Checked {
+        let text = self.text_of(task.item);
+        let item = declare::read(text, self.slots[task.item].head(text), &task.scope, self.file);
+        let text_of = |stamp: &usize| self.item_of_stamp(*stamp).map_or("", |i| self.text_of(i));
+        let texts: Vec<&str> = std::iter::once(text).chain(item.dependencies.iter().map(text_of)).collect();
+        let facts_used = AtomicBool::new(false);
+        let mut rule_findings = Vec::new();
+        for declaration in &item.declarations {
+            let context = RuleContext {
+                declaration,
+                file: self.file,
+                config: self.config,
+                facts: self.facts,
+                facts_used: &facts_used,
+                texts: &texts,
+            };
+            rules::check_declaration(&context, &mut rule_findings);
         }
-        self.slots.iter().enumerate().map(|(i, slot)| (slot.stamp, i)).collect()
+        let facts = facts_used.load(Ordering::Relaxed).then(|| self.facts.revision());
+        Checked { item, rule_findings, facts }
     }
 
     fn reusable(&self, item: usize, fingerprint: u64) -> Option<Arc<Checked>> {
@@ -223,34 +289,17 @@ impl<'a> Run<'a> {
         (*known == fingerprint && facts_hold).then(|| Arc::clone(result))
     }
 
-    /// Runs the rules over an item's declarations.
-    fn check(&self, result: Arc<Checked>, texts: &[&str]) -> Checked {
-        let mut checked = match Arc::try_unwrap(result) {
-            Ok(checked) => checked,
-            Err(_) => return Checked::default(),
-        };
-        let facts_used = AtomicBool::new(false);
-        for declaration in &checked.item.declarations {
-            let context = RuleContext {
-                declaration,
-                file: self.file,
-                config: self.config,
-                facts: self.facts,
-                facts_used: &facts_used,
-                texts,
-            };
-            rules::check_declaration(&context, &mut checked.rule_findings);
-        }
-        checked.facts = facts_used.load(Ordering::Relaxed).then(|| self.facts.revision());
-        checked
-    }
-
     /// `mvm.workload(id=…)` and other uses at the top level.
-    fn statements(&self, names: &Names<'_>, findings: &mut Vec<Finding>) -> Option<workload::Statement> {
+    fn statements(
+        &self,
+        mentioning: &[usize],
+        names: &Names<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<workload::Statement> {
         let mut first: Option<workload::Statement> = None;
-        for (i, item) in self.items.iter().enumerate() {
-            let text = self.text_of(i);
-            if !workload::may_be_statement(item, text, &self.imports) {
+        for &i in mentioning {
+            let (item, text) = (&self.items[i], self.text_of(i));
+            if !workload::may_be_statement(item, text) {
                 continue;
             }
             let Some(statement) = workload::read(text, i, item, &self.imports, names, findings) else {

@@ -10,9 +10,7 @@ use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
 use crate::items::{Item, ItemKind, Splitter};
 use crate::names::ItemFacts;
-
-/// Fewer heads than this are parsed on one thread.
-const PARALLEL: usize = 64;
+use crate::parallel;
 
 /// What is kept of one item.
 #[derive(Debug)]
@@ -23,6 +21,8 @@ pub(crate) struct Slot {
     pub head: OnceLock<ParsedHead>,
     /// Result of evaluation and rules, and the fingerprint of what it depends on.
     pub result: Option<(u64, Arc<Checked>)>,
+    /// Whether the text mentions a name of `mvm`, and the fingerprint of the imports that gave those names.
+    pub mention: Option<(u64, bool)>,
     /// Findings of the rules that read the plain text.
     pub plain: Option<Arc<Vec<Finding>>>,
 }
@@ -158,7 +158,14 @@ impl Document {
 
 impl Slot {
     fn new(stamp: usize) -> Self {
-        Slot { stamp, facts: ItemFacts::default(), head: OnceLock::new(), result: None, plain: None }
+        Slot {
+            stamp,
+            facts: ItemFacts::default(),
+            head: OnceLock::new(),
+            mention: None,
+            result: None,
+            plain: None,
+        }
     }
 
     fn forget(&mut self) {
@@ -176,20 +183,9 @@ impl Slot {
 pub(crate) fn parse_heads(text: &str, items: &[Item], slots: &[Slot], wanted: &[usize]) {
     let missing: Vec<usize> =
         wanted.iter().copied().filter(|i| slots.get(*i).is_some_and(|s| s.head.get().is_none())).collect();
-    let parse = |indices: &[usize]| {
-        for i in indices {
-            if let (Some(item), Some(slot)) = (items.get(*i), slots.get(*i)) {
-                slot.head(text.get(item.range()).unwrap_or(""));
-            }
-        }
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    if missing.len() < PARALLEL || cores < 2 {
-        return parse(&missing);
-    }
-    std::thread::scope(|scope| {
-        for part in missing.chunks(missing.len().div_ceil(cores)) {
-            scope.spawn(|| parse(part));
+    parallel::map(&missing, |i| {
+        if let (Some(item), Some(slot)) = (items.get(*i), slots.get(*i)) {
+            slot.head(text.get(item.range()).unwrap_or(""));
         }
     });
 }

@@ -19,6 +19,7 @@ pub mod items;
 mod lower;
 mod names;
 mod nearest;
+mod parallel;
 mod place;
 pub mod rules;
 pub mod secrets;

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
+
+use foldhash::fast::RandomState;
 
 use crate::bindings::{self, Binding, How};
 use crate::declare::{bidirectional, names_of, syntax_findings};
@@ -73,10 +76,23 @@ pub(crate) struct Names<'a> {
     text: &'a str,
     items: Vec<NamedItem<'a>>,
     imports: Arc<Imports>,
-    index: HashMap<&'a str, Vec<(usize, &'a Binding)>>,
+    index: HashMap<&'a str, Bound<'a>, RandomState>,
     /// Items with `from elsewhere import *`.
     stars: Vec<usize>,
-    resolved: RefCell<HashMap<String, Resolved>>,
+    resolved: RefCell<HashMap<String, Rc<Resolved>, RandomState>>,
+}
+
+/// Where a name is bound: item index and binding. Hardly any name is bound twice, so one has room without a list.
+#[derive(Debug)]
+struct Bound<'a> {
+    first: (usize, &'a Binding),
+    more: Vec<(usize, &'a Binding)>,
+}
+
+impl<'a> Bound<'a> {
+    fn iter(&self) -> impl Iterator<Item = (usize, &'a Binding)> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
 }
 
 fn hash(value: impl Hash) -> u64 {
@@ -87,7 +103,8 @@ fn hash(value: impl Hash) -> u64 {
 
 impl<'a> Names<'a> {
     pub fn new(text: &'a str, items: Vec<NamedItem<'a>>, imports: Arc<Imports>) -> Self {
-        let mut index: HashMap<&'a str, Vec<(usize, &'a Binding)>> = HashMap::with_capacity(items.len());
+        let mut index: HashMap<&'a str, Bound<'a>, RandomState> =
+            HashMap::with_capacity_and_hasher(items.len(), RandomState::default());
         let mut stars = Vec::new();
         for (i, named) in items.iter().enumerate() {
             for binding in named.facts.bindings(text, &named.item) {
@@ -102,50 +119,57 @@ impl<'a> Names<'a> {
                     }
                     _ => {}
                 }
-                index.entry(&binding.name).or_default().push((i, binding));
+                let known = index.entry(&binding.name);
+                known
+                    .and_modify(|bound| bound.more.push((i, binding)))
+                    .or_insert_with(|| Bound { first: (i, binding), more: Vec::new() });
             }
         }
         Names { text, items, imports, index, stars, resolved: RefCell::default() }
     }
 
-    /// Every binding of a name: item index and binding.
-    pub fn bindings(&self, name: &str) -> &[(usize, &'a Binding)] {
-        self.index.get(name).map_or(&[], Vec::as_slice)
+    /// A fingerprint of all that an item at `position` sees under these names.
+    pub fn fingerprint(&self, names: &[String], position: usize) -> u64 {
+        self.fingerprint_at(names, position, 0)
     }
 
-    /// What an item at `position` sees under these names, and a fingerprint of all of it.
-    pub fn scope<'n>(&self, names: &'n [String], position: usize) -> (Scope<'n>, u64) {
+    fn fingerprint_at(&self, names: &[String], position: usize, depth: u32) -> u64 {
+        names.iter().filter(|name| !self.is_helper(name)).fold(0, |all: u64, name| {
+            let one = self.resolve(name, position, depth).fingerprint;
+            // Odd and arbitrary: the order of the names counts.
+            (all.rotate_left(23) ^ one).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
+    }
+
+    fn is_helper(&self, name: &str) -> bool {
+        self.imports.is_module(name) || self.imports.of_name(name).is_some()
+    }
+
+    /// What an item at `position` sees under these names.
+    pub fn scope<'n>(&self, names: &'n [String], position: usize) -> Scope<'n> {
         self.scope_at(names, position, 0)
     }
 
-    fn scope_at<'n>(&self, names: &'n [String], position: usize, depth: u32) -> (Scope<'n>, u64) {
-        let mut scope = Scope { imports: Arc::clone(&self.imports), names: HashMap::new() };
-        let mut hasher = DefaultHasher::new();
-        for name in names {
-            if self.imports.is_module(name) || self.imports.of_name(name).is_some() {
-                continue;
-            }
-            let resolved = self.resolve(name, position, depth);
-            resolved.fingerprint.hash(&mut hasher);
-            scope.names.insert(name, resolved.lookup);
-        }
-        (scope, hasher.finish())
+    fn scope_at<'n>(&self, names: &'n [String], position: usize, depth: u32) -> Scope<'n> {
+        let seen = names.iter().filter(|name| !self.is_helper(name));
+        let names = seen.map(|name| (name.as_str(), self.resolve(name, position, depth).lookup.clone()));
+        Scope { imports: Arc::clone(&self.imports), names: names.collect() }
     }
 
-    fn resolve(&self, name: &str, position: usize, depth: u32) -> Resolved {
+    fn resolve(&self, name: &str, position: usize, depth: u32) -> Rc<Resolved> {
         let known = self.resolved.borrow().get(name).cloned();
         let resolved = match known {
             Some(resolved) => resolved,
             None => {
-                let resolved = self.resolve_anywhere(name, depth);
-                self.resolved.borrow_mut().insert(name.to_owned(), resolved.clone());
+                let resolved = Rc::new(self.resolve_anywhere(name, depth));
+                self.resolved.borrow_mut().insert(name.to_owned(), Rc::clone(&resolved));
                 resolved
             }
         };
         match resolved.item {
             Some(item) if item >= position => {
                 let why = format!("`{name}` is bound below its use: move it above");
-                self.refused(why, &[(item, None, "it is bound here")], name)
+                Rc::new(self.refused(why, &[(item, None, "it is bound here")], name))
             }
             _ => resolved,
         }
@@ -159,7 +183,7 @@ impl<'a> Names<'a> {
                 let range = match range {
                     Some(range) => (*range).clone(),
                     None => {
-                        let binding = self.bindings(name).iter().find(|(i, _)| i == item)?;
+                        let binding = self.index.get(name)?.iter().find(|(i, _)| i == item)?;
                         binding.1.range.clone()
                     }
                 };
@@ -172,32 +196,30 @@ impl<'a> Names<'a> {
     }
 
     fn resolve_anywhere(&self, name: &str, depth: u32) -> Resolved {
-        let bindings = self.bindings(name);
-        let (first, binding) = match bindings {
-            [] if !self.stars.is_empty() => {
-                let places: Vec<_> =
-                    self.stars.iter().map(|s| (*s, Some(&(0..0)), "perhaps from here")).collect();
-                let why = format!("`{name}` can only come from a star import, and other files are not read");
-                return self.refused(why, &places[..1], name);
-            }
-            [] => return Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None },
-            [(first, binding)] => (*first, *binding),
-            [(first, a), (second, b), ..] => {
-                if let Some((item, other)) =
-                    bindings.iter().find(|(_, b)| !matches!(b.how, How::Value(_) | How::Import(_)))
-                    && let How::Other(why) = other.how
-                {
-                    let why = format!("`{name}` {why}: give the value a name of its own");
-                    return self.refused(why, &[(*item, Some(&other.range), "here")], name);
-                }
-                let why = format!(
-                    "`{name}` is bound more than once: a static reader cannot tell which value counts"
-                );
-                let places =
-                    [(*first, Some(&a.range), "first here"), (*second, Some(&b.range), "and again here")];
-                return self.refused(why, &places, name);
-            }
+        let Some(bound) = self.index.get(name) else {
+            let Some(star) = self.stars.first() else {
+                return Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None };
+            };
+            let why = format!("`{name}` can only come from a star import, and other files are not read");
+            return self.refused(why, &[(*star, Some(&(0..0)), "perhaps from here")], name);
         };
+        let (first, binding) = bound.first;
+        if let Some((second, again)) = bound.more.first() {
+            if let Some((item, other)) =
+                bound.iter().find(|(_, b)| !matches!(b.how, How::Value(_) | How::Import(_)))
+                && let How::Other(why) = other.how
+            {
+                let why = format!("`{name}` {why}: give the value a name of its own");
+                return self.refused(why, &[(item, Some(&other.range), "here")], name);
+            }
+            let why =
+                format!("`{name}` is bound more than once: a static reader cannot tell which value counts");
+            let places = [
+                (first, Some(&binding.range), "first here"),
+                (*second, Some(&again.range), "and again here"),
+            ];
+            return self.refused(why, &places, name);
+        }
         let here = [(first, Some(&binding.range), "it is bound here")];
         match &binding.how {
             How::Value(start) => {
@@ -228,13 +250,14 @@ impl<'a> Names<'a> {
         }
         let text = self.text.get(named.item.range()).unwrap_or("");
         let parsed = named.facts.value(text, start);
-        let (scope, below) = self.scope_at(&parsed.names, item, depth + 1);
+        let below = self.fingerprint_at(&parsed.names, item, depth + 1);
         let fingerprint = hash((named.stamp, below));
         let cached = match named.facts.constant.lock() {
             Ok(cache) => cache.as_ref().filter(|(f, _)| *f == fingerprint).map(|(_, c)| Arc::clone(c)),
             Err(_) => None,
         };
         let constant = cached.unwrap_or_else(|| {
+            let scope = self.scope_at(&parsed.names, item, depth + 1);
             let constant = Arc::new(evaluate(text, parsed, &scope));
             if let Ok(mut cache) = named.facts.constant.lock() {
                 *cache = Some((fingerprint, Arc::clone(&constant)));

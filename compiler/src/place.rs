@@ -73,21 +73,17 @@ pub(crate) fn rebound(
     }
 }
 
+/// Could the item hold a use that [`unusual`] reports, if it mentions `mvm`?
+pub(crate) fn may_be_unusual(item: &Item) -> bool {
+    item.inner_decorators || item.kind == ItemKind::Simple
+}
+
 /// Declarations where a static reader cannot vouch for them: nested, conditional, or called as a plain function.
-pub(crate) fn unusual(
-    text: &str,
-    items: &[Item],
-    slots: &[Slot],
-    imports: &Imports,
-    findings: &mut Vec<Finding>,
-) {
-    for (item, _) in items.iter().zip(slots) {
-        let source = text.get(item.range()).unwrap_or("");
-        if item.inner_decorators && imports.mentioned_in(source) {
-            inner(source, item, imports, findings);
-        } else if item.kind == ItemKind::Simple && imports.mentioned_in(source) {
-            plain_use(source, item, imports, findings);
-        }
+pub(crate) fn unusual(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Finding>) {
+    if item.inner_decorators {
+        inner(source, item, imports, findings);
+    } else if item.kind == ItemKind::Simple {
+        plain_use(source, item, imports, findings);
     }
 }
 

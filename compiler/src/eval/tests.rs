@@ -18,7 +18,7 @@ fn module_value(text: &str) -> Result<Arc<Constant>, String> {
     let named = named.map(|(stamp, (item, facts))| NamedItem { item: *item, stamp, facts }).collect();
     let names = Names::new(text, named, Arc::default());
     let wanted = ["X".to_owned()];
-    let (mut scope, _) = names.scope(&wanted, usize::MAX);
+    let mut scope = names.scope(&wanted, usize::MAX);
     match scope.names.remove("X") {
         Some(Lookup::Constant(_, constant)) => Ok(constant),
         Some(Lookup::Refused { message, .. }) => Err(message),
