@@ -51,7 +51,7 @@ fn keystroke(text: &str, times: usize, with_ir: bool) -> Duration {
     let at = middle + text[middle..].find("\"info").map_or(0, |n| n + 5);
     let mut once = |i: usize| {
         let start = Instant::now();
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             document.edit(at..at, "x");
         } else {
             document.edit(at..at + 1, "");

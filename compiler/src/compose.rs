@@ -1,83 +1,83 @@
 //! Items → one analysis of the file: imports, names, declarations, rules, workloads.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 
 use crate::address::{Bases, Places};
 use crate::analysis::{Analysis, Config, FileContext};
-use crate::bindings::How;
 use crate::context::{FileRuleContext, PlacedDeclaration, RuleContext};
 use crate::declare;
-use crate::document::{Checked, Slot, may_declare, parse_heads};
+use crate::document::{Checked, Known, Slot, parse_heads};
 use crate::eval::Scope;
 use crate::facts::Facts;
-use crate::finding::{Finding, Severity, TextRange};
-use crate::imports::{Imports, is_about_mvm};
+use crate::finding::{Finding, Severity};
 use crate::items::Item;
-use crate::names::{NamedItem, Names};
+use crate::module::{Module, set};
+use crate::names::Names;
 use crate::workload::{self, Part};
 use crate::{parallel, place, rules};
+
+/// What an analysis is made with besides the text.
+pub(crate) struct Setting<'a> {
+    pub file: &'a FileContext,
+    pub config: &'a Config,
+    pub facts: &'a dyn Facts,
+}
 
 /// One run over the items of a text.
 struct Run<'a> {
     text: &'a str,
     items: &'a [Item],
     slots: &'a [Slot],
-    file: &'a FileContext,
-    config: &'a Config,
-    facts: &'a dyn Facts,
-    imports: Arc<Imports>,
-    /// Fingerprint of the imports.
-    setting: u64,
-    /// Items by stamp, for those that results refer to.
-    by_stamp: OnceLock<HashMap<usize, usize, RandomState>>,
+    module: &'a Module,
+    setting: &'a Setting<'a>,
 }
 
-/// Analyses the items of a text; what slots hold from before is used where it still holds.
+/// Analyses the items of a text; what slots and module hold from before is used where it still holds.
 pub(crate) fn analysis(
     text: &str,
     items: &[Item],
     slots: &mut [Slot],
-    file: &FileContext,
-    config: &Config,
-    facts: &dyn Facts,
+    module: &mut Module,
+    setting: &Setting<'_>,
 ) -> Analysis {
-    let mut findings = Vec::new();
+    if module.imports.is_empty() {
+        return Analysis::default();
+    }
+    let mut findings = module.findings.clone();
     if let Some(at) = memchr::memchr(0, text.as_bytes()) {
         findings.push(Finding::error("MVM001", at..at + 1, "Python source cannot contain a NUL character"));
     }
-    let imports = Arc::new(imports(text, items, slots, &mut findings));
-    if imports.is_empty() {
-        return Analysis::default();
-    }
-    let setting = {
-        let mut hasher = DefaultHasher::new();
-        imports.fingerprint().hash(&mut hasher);
-        hasher.finish()
-    };
-    let mentions = mentions(text, items, slots, &imports, setting);
-    let by_stamp = OnceLock::new();
-    let run = Run { text, items, slots, file, config, facts, imports, setting, by_stamp };
-    let (fresh, parts, workload) = run.declarations(&mentions, &mut findings);
-    let plain = run.plain(!parts.is_empty());
-    for (i, result) in fresh {
-        slots[i].result = Some(result);
-    }
-    for (i, found) in plain {
-        slots[i].plain = Some(Arc::new(found));
+    let run = Run { text, items, slots, module, setting };
+    let (fresh, parts, workload) = run.declarations(&mut findings);
+    for (i, known) in fresh {
+        slots[i].result = Some(known);
     }
     if !parts.is_empty() {
-        for (item, slot) in items.iter().zip(slots.iter()) {
-            let place = [item.start];
-            findings
-                .extend(slot.plain.iter().flat_map(|f| f.iter()).map(|f| Bases(&place).resolve_finding(f)));
+        plain(text, items, slots, module, setting.config);
+        for &i in &module.noted {
+            let place = [items[i].start];
+            let found = slots[i].plain.iter().flat_map(|f| f.iter());
+            findings.extend(found.map(|f| Bases(&place).resolve_finding(f)));
         }
     }
-    finish(text, parts, workload, findings, file, config, facts)
+    finish(text, parts, workload, findings, setting)
+}
+
+/// Rules over plain text, for items that have not been read yet.
+fn plain(text: &str, items: &[Item], slots: &mut [Slot], module: &mut Module, config: &Config) {
+    for i in std::mem::take(&mut module.unread) {
+        let (Some(item), Some(slot)) = (items.get(i), slots.get_mut(i)) else { continue };
+        let found = slot.plain.get_or_insert_with(|| {
+            let mut found = Vec::new();
+            rules::check_item(text.get(item.range()).unwrap_or(""), config, &mut found);
+            Arc::new(found)
+        });
+        set(&mut module.noted, i, !found.is_empty());
+    }
 }
 
 fn finish(
@@ -85,10 +85,9 @@ fn finish(
     parts: Vec<Part>,
     workload: Option<workload::Statement>,
     mut findings: Vec<Finding>,
-    file: &FileContext,
-    config: &Config,
-    facts: &dyn Facts,
+    setting: &Setting<'_>,
 ) -> Analysis {
+    let Setting { file, config, facts } = *setting;
     let grouping = workload::group(text, &parts, workload, file, &mut findings);
     let declarations: Vec<PlacedDeclaration<'_>> = parts
         .iter()
@@ -115,73 +114,14 @@ fn finish(
     workload::analysis(parts, grouping, findings, errors)
 }
 
-/// What `mvm` and its helpers are called, and whether the names can be trusted.
-fn imports(text: &str, items: &[Item], slots: &[Slot], findings: &mut Vec<Finding>) -> Imports {
-    let mut imports = Imports::default();
-    let mut ours: Vec<(usize, String, TextRange)> = Vec::new();
-    let mut bound = false;
-    for (i, (item, slot)) in items.iter().zip(slots).enumerate() {
-        for binding in slot.facts.bindings(text, item) {
-            bound |= binding.name == "mvm";
-            let (How::Import(imported) | How::ConditionalImport(imported)) = &binding.how else { continue };
-            if !is_about_mvm(imported) {
-                continue;
-            }
-            imports.add(imported);
-            let at = item.start + binding.range.start..item.start + binding.range.end;
-            if matches!(binding.how, How::ConditionalImport(_)) {
-                let message = "`mvm` is imported conditionally, so whether it is depends on what runs: import it \
-                               at the top level";
-                findings.push(Finding::error("MVM010", at.clone(), message));
-            }
-            ours.push((i, binding.name.clone(), at));
-        }
-    }
-    if !bound && imports.is_empty() {
-        place::not_imported(text, items, &mut imports, findings);
-        return imports;
-    }
-    place::rebound(text, items, slots, &ours, findings);
-    imports
-}
-
-/// Items that mention `mvm`, by what may come of it.
-struct Mentions {
-    /// Decorated.
-    decorated: Vec<usize>,
-    /// Statements that are read, or uses that are reported.
-    other: Vec<usize>,
-}
-
-fn mentions(text: &str, items: &[Item], slots: &mut [Slot], imports: &Imports, setting: u64) -> Mentions {
-    let mut found = Mentions { decorated: Vec::new(), other: Vec::new() };
-    for (i, (item, slot)) in items.iter().zip(slots).enumerate() {
-        let (decorated, other) = (may_declare(item), place::may_be_unusual(item));
-        if !decorated && !other {
-            continue;
-        }
-        let mentioned = match slot.mention {
-            Some((known, mentioned)) if known == setting => mentioned,
-            _ => imports.mentioned_in(text.get(item.range()).unwrap_or("")),
-        };
-        slot.mention = Some((setting, mentioned));
-        if mentioned && decorated {
-            found.decorated.push(i);
-        }
-        if mentioned && other {
-            found.other.push(i);
-        }
-    }
-    found
-}
-
-/// Results that were not there before: item, fingerprint, result.
-type Fresh = Vec<(usize, (u64, Arc<Checked>))>;
+/// Results that were not there before, by item.
+type Fresh = Vec<(usize, Known)>;
 
 /// An item that must be evaluated.
 struct Task<'n> {
     item: usize,
     fingerprint: u64,
+    uses: Arc<[usize]>,
     scope: Scope<'n>,
 }
 
@@ -190,55 +130,61 @@ impl<'a> Run<'a> {
         self.items.get(item).and_then(|i| self.text.get(i.range())).unwrap_or("")
     }
 
-    fn item_of_stamp(&self, stamp: usize) -> Option<usize> {
-        let by_stamp = self
-            .by_stamp
-            .get_or_init(|| self.slots.iter().enumerate().map(|(i, slot)| (slot.stamp, i)).collect());
-        by_stamp.get(&stamp).copied()
-    }
-
     fn places(&self, own: usize, dependencies: &[usize]) -> Places {
         let start = |item: Option<usize>| item.and_then(|i| self.items.get(i)).map_or(0, |i| i.start);
-        Places::new(start(Some(own)), dependencies, |stamp| start(self.item_of_stamp(stamp)))
+        Places::new(start(Some(own)), dependencies, |stamp| start(self.module.item_of(stamp)))
     }
 
     /// Everything that the items declare.
-    fn declarations(
-        &self,
-        mentions: &Mentions,
-        findings: &mut Vec<Finding>,
-    ) -> (Fresh, Vec<Part>, Option<workload::Statement>) {
-        parse_heads(self.text, self.items, self.slots, &mentions.decorated);
-        let named = self.items.iter().zip(self.slots).map(|(item, slot)| NamedItem {
-            item: *item,
-            stamp: slot.stamp,
-            facts: &slot.facts,
-        });
-        let names = Names::new(self.text, named.collect(), Arc::clone(&self.imports));
+    fn declarations(&self, findings: &mut Vec<Finding>) -> (Fresh, Vec<Part>, Option<workload::Statement>) {
+        let module = self.module;
+        parse_heads(self.text, self.items, self.slots, &module.decorated);
+        let names = Names::new(self.text, self.items, self.slots, module);
+        let mut fresh: Fresh = Vec::new();
         let mut tasks = Vec::new();
-        let mut checked: Vec<(usize, Option<Arc<Checked>>)> = Vec::with_capacity(mentions.decorated.len());
-        for &item in &mentions.decorated {
+        let mut checked: Vec<(usize, Option<Arc<Checked>>)> = Vec::with_capacity(module.decorated.len());
+        let mut uses = HashSet::with_hasher(RandomState::default());
+        for &item in &module.decorated {
+            let known = self.slots[item].result.as_ref().filter(|known| self.facts_hold(known));
+            if let Some(known) = known
+                && known.epoch == module.epoch
+                && !self.looks_at_dead(known)
+            {
+                uses.extend(known.uses.iter().copied());
+                checked.push((item, Some(Arc::clone(&known.checked))));
+                continue;
+            }
             let head = self.slots[item].head(self.text_of(item));
-            let fingerprint = self.setting ^ names.fingerprint(&head.names, item).rotate_left(17);
-            let known = self.reusable(item, fingerprint);
-            if known.is_none() {
-                tasks.push(Task { item, fingerprint, scope: names.scope(&head.names, item) });
+            let fingerprint = module.setting ^ names.fingerprint(&head.names, item).rotate_left(17);
+            let used: Arc<[usize]> = names.uses(&head.names, item, 0).into();
+            uses.extend(used.iter().copied());
+            let known = known.filter(|known| known.fingerprint == fingerprint);
+            let known = known.map(|known| Arc::clone(&known.checked));
+            match &known {
+                Some(checked) => {
+                    let checked = Arc::clone(checked);
+                    fresh.push((item, Known { fingerprint, epoch: module.epoch, uses: used, checked }));
+                }
+                None => {
+                    let scope = names.scope(&head.names, item);
+                    tasks.push(Task { item, fingerprint, uses: used, scope });
+                }
             }
             checked.push((item, known));
         }
         let results = parallel::map(&tasks, |task| Arc::new(self.evaluate(task)));
-        let statement = self.statements(&mentions.other, &names, findings);
-        for &i in &mentions.other {
-            place::unusual(self.text_of(i), &self.items[i], &self.imports, findings);
+        let statement = self.statements(&names, &mut uses, findings);
+        for &i in &module.other {
+            place::unusual(self.text_of(i), &self.items[i], &module.imports, findings);
         }
-        let mut fresh: Fresh = Vec::with_capacity(tasks.len());
-        let mut results = tasks.iter().zip(results);
+        let mut results = tasks.into_iter().zip(results);
         let mut parts = Vec::with_capacity(checked.len());
         for (i, known) in checked {
             let Some(result) = known.or_else(|| {
-                let (task, result) = results.next()?;
-                fresh.push((i, (task.fingerprint, Arc::clone(&result))));
-                Some(result)
+                let (Task { fingerprint, uses, .. }, checked) = results.next()?;
+                let known = Known { fingerprint, epoch: module.epoch, uses, checked: Arc::clone(&checked) };
+                fresh.push((i, known));
+                Some(checked)
             }) else {
                 continue;
             };
@@ -249,62 +195,64 @@ impl<'a> Run<'a> {
                 parts.push(Part { checked: result, bases, item: self.items[i] });
             }
         }
-        for (stamp, constant) in names.used_constants() {
-            let Some(item) = self.item_of_stamp(stamp) else { continue };
+        for item in uses.into_iter().filter_map(|stamp| module.item_of(stamp)) {
+            let Some(constant) = self.slots[item].facts.constant() else { continue };
             let bases = self.places(item, &constant.dependencies);
             findings.extend(constant.findings.iter().map(|f| bases.as_bases().resolve_finding(f)));
         }
         (fresh, parts, statement)
     }
 
+    /// Does a result speak of an item that is gone?
+    fn looks_at_dead(&self, known: &Known) -> bool {
+        let dead = |stamp: &usize| self.module.dead.contains(stamp);
+        !self.module.dead.is_empty()
+            && (known.uses.iter().any(dead) || known.checked.item.dependencies.iter().any(dead))
+    }
+
+    /// Is what rules were told of the world still so?
+    fn facts_hold(&self, known: &Known) -> bool {
+        match known.checked.facts {
+            None => true,
+            Some(revision) => revision.is_some() && revision == self.setting.facts.revision(),
+        }
+    }
+
     /// Evaluates an item's declarations and runs the rules over them.
     fn evaluate(&self, task: &Task<'_>) -> Checked {
+        let Setting { file, config, facts } = *self.setting;
         let text = self.text_of(task.item);
-        let item = declare::read(text, self.slots[task.item].head(text), &task.scope, self.file);
-        let text_of = |stamp: &usize| self.item_of_stamp(*stamp).map_or("", |i| self.text_of(i));
+        let item = declare::read(text, self.slots[task.item].head(text), &task.scope, file);
+        let text_of = |stamp: &usize| self.module.item_of(*stamp).map_or("", |i| self.text_of(i));
         let texts: Vec<&str> = std::iter::once(text).chain(item.dependencies.iter().map(text_of)).collect();
         let facts_used = AtomicBool::new(false);
         let mut rule_findings = Vec::new();
         for declaration in &item.declarations {
-            let context = RuleContext {
-                declaration,
-                file: self.file,
-                config: self.config,
-                facts: self.facts,
-                facts_used: &facts_used,
-                texts: &texts,
-            };
+            let context =
+                RuleContext { declaration, file, config, facts, facts_used: &facts_used, texts: &texts };
             rules::check_declaration(&context, &mut rule_findings);
         }
-        let facts = facts_used.load(Ordering::Relaxed).then(|| self.facts.revision());
+        let facts = facts_used.load(Ordering::Relaxed).then(|| facts.revision());
         Checked { item, rule_findings, facts }
-    }
-
-    fn reusable(&self, item: usize, fingerprint: u64) -> Option<Arc<Checked>> {
-        let (known, result) = self.slots[item].result.as_ref()?;
-        let facts_hold = match result.facts {
-            None => true,
-            Some(revision) => revision.is_some() && revision == self.facts.revision(),
-        };
-        (*known == fingerprint && facts_hold).then(|| Arc::clone(result))
     }
 
     /// `mvm.workload(id=…)` and other uses at the top level.
     fn statements(
         &self,
-        mentioning: &[usize],
         names: &Names<'_>,
+        uses: &mut HashSet<usize, RandomState>,
         findings: &mut Vec<Finding>,
     ) -> Option<workload::Statement> {
         let mut first: Option<workload::Statement> = None;
-        for &i in mentioning {
+        for &i in &self.module.other {
             let (item, text) = (&self.items[i], self.text_of(i));
             if !workload::may_be_statement(item, text) {
                 continue;
             }
-            let Some(statement) = workload::read(text, i, item, &self.imports, names, findings) else {
-                continue;
-            };
+            let places = |own: usize, dependencies: &[usize]| self.places(own, dependencies);
+            let read = workload::read(text, i, &self.module.imports, names, places, findings);
+            let Some((statement, used)) = read else { continue };
+            uses.extend(used);
             match &first {
                 None => first = Some(statement),
                 Some(known) => findings.push(
@@ -318,17 +266,5 @@ impl<'a> Run<'a> {
             }
         }
         first
-    }
-
-    /// Rules over plain text, for items that have not been read yet.
-    fn plain(&self, declares: bool) -> Vec<(usize, Vec<Finding>)> {
-        let missing = self.slots.iter().enumerate().filter(|(_, s)| declares && s.plain.is_none());
-        missing
-            .map(|(i, _)| {
-                let mut found = Vec::new();
-                rules::check_item(self.text_of(i), self.config, &mut found);
-                (i, found)
-            })
-            .collect()
     }
 }

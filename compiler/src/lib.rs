@@ -17,6 +17,7 @@ mod finding;
 mod imports;
 pub mod items;
 mod lower;
+mod module;
 mod names;
 mod nearest;
 mod parallel;

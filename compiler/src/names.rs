@@ -10,10 +10,11 @@ use foldhash::fast::RandomState;
 
 use crate::bindings::{self, Binding, How};
 use crate::declare::{bidirectional, names_of, syntax_findings};
+use crate::document::Slot;
 use crate::eval::{Constant, Evaluator, Lookup, Scope};
 use crate::finding::TextRange;
-use crate::imports::{Imports, What};
 use crate::items::Item;
+use crate::module::Module;
 use crate::syntax::ast::{Expr, SyntaxError};
 use crate::syntax::parse_expr;
 
@@ -31,15 +32,25 @@ pub(crate) struct ParsedValue {
 /// What is known of an item by its text alone, made on demand.
 #[derive(Debug, Default)]
 pub(crate) struct ItemFacts {
-    bindings: OnceLock<Vec<Binding>>,
-    value: OnceLock<ParsedValue>,
+    bindings: OnceLock<Box<[Binding]>>,
+    value: OnceLock<Box<ParsedValue>>,
     constant: Mutex<Option<(u64, Arc<Constant>)>>,
 }
 
 impl ItemFacts {
+    /// The value of the item's constant, when it has been looked at.
+    pub fn constant(&self) -> Option<Arc<Constant>> {
+        self.constant.lock().ok()?.as_ref().map(|(_, constant)| Arc::clone(constant))
+    }
+
+    /// As [`ItemFacts::bindings`], if they are known.
+    pub fn known_bindings(&self) -> Option<&[Binding]> {
+        self.bindings.get().map(|b| &**b)
+    }
+
     /// The names that the item binds.
     pub fn bindings(&self, text: &str, item: &Item) -> &[Binding] {
-        self.bindings.get_or_init(|| bindings::of(text, item))
+        self.bindings.get_or_init(|| bindings::of(text, item).into_boxed_slice())
     }
 
     fn value(&self, text: &str, start: usize) -> &ParsedValue {
@@ -50,7 +61,7 @@ impl ItemFacts {
             names_of(&expr, &mut names);
             names.sort();
             names.dedup();
-            ParsedValue { expr, errors, names }
+            Box::new(ParsedValue { expr, errors, names })
         })
     }
 }
@@ -60,39 +71,25 @@ impl ItemFacts {
 struct Resolved {
     lookup: Lookup,
     fingerprint: u64,
-    /// Index and stamp of the defining item.
+    /// Index of the defining item.
     item: Option<usize>,
+    /// Stamps of the constants' items that it comes from.
+    uses: Vec<usize>,
 }
 
-/// One item as names see it.
-pub(crate) struct NamedItem<'a> {
-    pub item: Item,
-    pub stamp: usize,
-    pub facts: &'a ItemFacts,
+impl Resolved {
+    fn unknown() -> Self {
+        Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None, uses: Vec::new() }
+    }
 }
 
 /// The names of a module.
 pub(crate) struct Names<'a> {
     text: &'a str,
-    items: Vec<NamedItem<'a>>,
-    imports: Arc<Imports>,
-    index: HashMap<&'a str, Bound<'a>, RandomState>,
-    /// Items with `from elsewhere import *`.
-    stars: Vec<usize>,
+    items: &'a [Item],
+    slots: &'a [Slot],
+    module: &'a Module,
     resolved: RefCell<HashMap<String, Rc<Resolved>, RandomState>>,
-}
-
-/// Where a name is bound: item index and binding. Hardly any name is bound twice, so one has room without a list.
-#[derive(Debug)]
-struct Bound<'a> {
-    first: (usize, &'a Binding),
-    more: Vec<(usize, &'a Binding)>,
-}
-
-impl<'a> Bound<'a> {
-    fn iter(&self) -> impl Iterator<Item = (usize, &'a Binding)> {
-        std::iter::once(self.first).chain(self.more.iter().copied())
-    }
 }
 
 fn hash(value: impl Hash) -> u64 {
@@ -102,30 +99,12 @@ fn hash(value: impl Hash) -> u64 {
 }
 
 impl<'a> Names<'a> {
-    pub fn new(text: &'a str, items: Vec<NamedItem<'a>>, imports: Arc<Imports>) -> Self {
-        let mut index: HashMap<&'a str, Bound<'a>, RandomState> =
-            HashMap::with_capacity_and_hasher(items.len(), RandomState::default());
-        let mut stars = Vec::new();
-        for (i, named) in items.iter().enumerate() {
-            for binding in named.facts.bindings(text, &named.item) {
-                match &binding.how {
-                    How::Import(imported) | How::ConditionalImport(imported) => {
-                        if let What::Star(module) = &imported.what {
-                            if module != "mvm" {
-                                stars.push(i);
-                            }
-                            continue;
-                        }
-                    }
-                    _ => {}
-                }
-                let known = index.entry(&binding.name);
-                known
-                    .and_modify(|bound| bound.more.push((i, binding)))
-                    .or_insert_with(|| Bound { first: (i, binding), more: Vec::new() });
-            }
-        }
-        Names { text, items, imports, index, stars, resolved: RefCell::default() }
+    pub fn new(text: &'a str, items: &'a [Item], slots: &'a [Slot], module: &'a Module) -> Self {
+        Names { text, items, slots, module, resolved: RefCell::default() }
+    }
+
+    fn bindings(&self, name: &str) -> Vec<(usize, &'a Binding)> {
+        self.module.bindings(self.text, self.items, self.slots, name)
     }
 
     /// A fingerprint of all that an item at `position` sees under these names.
@@ -142,7 +121,7 @@ impl<'a> Names<'a> {
     }
 
     fn is_helper(&self, name: &str) -> bool {
-        self.imports.is_module(name) || self.imports.of_name(name).is_some()
+        self.module.imports.is_module(name) || self.module.imports.of_name(name).is_some()
     }
 
     /// What an item at `position` sees under these names.
@@ -153,7 +132,7 @@ impl<'a> Names<'a> {
     fn scope_at<'n>(&self, names: &'n [String], position: usize, depth: u32) -> Scope<'n> {
         let seen = names.iter().filter(|name| !self.is_helper(name));
         let names = seen.map(|name| (name.as_str(), self.resolve(name, position, depth).lookup.clone()));
-        Scope { imports: Arc::clone(&self.imports), names: names.collect() }
+        Scope { imports: Arc::clone(&self.module.imports), names: names.collect() }
     }
 
     fn resolve(&self, name: &str, position: usize, depth: u32) -> Rc<Resolved> {
@@ -179,38 +158,38 @@ impl<'a> Names<'a> {
         let related: Vec<_> = places
             .iter()
             .filter_map(|(item, range, why)| {
-                let named = self.items.get(*item)?;
+                let stamp = self.slots.get(*item)?.stamp;
                 let range = match range {
                     Some(range) => (*range).clone(),
                     None => {
-                        let binding = self.index.get(name)?.iter().find(|(i, _)| i == item)?;
-                        binding.1.range.clone()
+                        let bindings = self.bindings(name);
+                        bindings.iter().find(|(i, _)| i == item)?.1.range.clone()
                     }
                 };
-                Some((named.stamp, range, (*why).to_owned()))
+                Some((stamp, range, (*why).to_owned()))
             })
             .collect();
         let fingerprint =
             hash((&message, related.iter().map(|(s, r, _)| (*s, r.clone())).collect::<Vec<_>>()));
-        Resolved { lookup: Lookup::Refused { message, related }, fingerprint, item: None }
+        Resolved { lookup: Lookup::Refused { message, related }, fingerprint, item: None, uses: Vec::new() }
     }
 
     fn resolve_anywhere(&self, name: &str, depth: u32) -> Resolved {
-        let Some(bound) = self.index.get(name) else {
-            let Some(star) = self.stars.first() else {
-                return Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None };
-            };
+        let bindings = self.bindings(name);
+        let stars = &self.module.stars;
+        let [(first, binding), more @ ..] = &bindings[..] else {
+            let Some(star) = stars.first() else { return Resolved::unknown() };
             let why = format!("`{name}` can only come from a star import, and other files are not read");
             return self.refused(why, &[(*star, Some(&(0..0)), "perhaps from here")], name);
         };
-        let (first, binding) = bound.first;
-        if let Some((second, again)) = bound.more.first() {
+        let first = *first;
+        if let [(second, again), ..] = more {
             if let Some((item, other)) =
-                bound.iter().find(|(_, b)| !matches!(b.how, How::Value(_) | How::Import(_)))
+                bindings.iter().find(|(_, b)| !matches!(b.how, How::Value(_) | How::Import(_)))
                 && let How::Other(why) = other.how
             {
                 let why = format!("`{name}` {why}: give the value a name of its own");
-                return self.refused(why, &[(item, Some(&other.range), "here")], name);
+                return self.refused(why, &[(*item, Some(&other.range), "here")], name);
             }
             let why =
                 format!("`{name}` is bound more than once: a static reader cannot tell which value counts");
@@ -223,7 +202,7 @@ impl<'a> Names<'a> {
         let here = [(first, Some(&binding.range), "it is bound here")];
         match &binding.how {
             How::Value(start) => {
-                if let Some(star) = self.stars.iter().find(|s| **s > first) {
+                if let Some(star) = stars.iter().find(|s| **s > first) {
                     let why = format!("`{name}` may be rebound by a star import: import names one by one");
                     return self.refused(why, &[(*star, Some(&(0..0)), "the star import")], name);
                 }
@@ -241,45 +220,44 @@ impl<'a> Names<'a> {
     }
 
     fn constant(&self, name: &str, item: usize, start: usize, depth: u32) -> Resolved {
-        let Some(named) = self.items.get(item) else {
-            return Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None };
+        let (Some(named), Some(slot)) = (self.items.get(item), self.slots.get(item)) else {
+            return Resolved::unknown();
         };
         if depth >= DEPTH {
             let why = format!("`{name}` is at the end of a chain of names too long to be followed");
             return self.refused(why, &[], name);
         }
-        let text = self.text.get(named.item.range()).unwrap_or("");
-        let parsed = named.facts.value(text, start);
+        let text = self.text.get(named.range()).unwrap_or("");
+        let parsed = slot.facts.value(text, start);
         let below = self.fingerprint_at(&parsed.names, item, depth + 1);
-        let fingerprint = hash((named.stamp, below));
-        let cached = match named.facts.constant.lock() {
+        let fingerprint = hash((slot.stamp, below));
+        let cached = match slot.facts.constant.lock() {
             Ok(cache) => cache.as_ref().filter(|(f, _)| *f == fingerprint).map(|(_, c)| Arc::clone(c)),
             Err(_) => None,
         };
         let constant = cached.unwrap_or_else(|| {
             let scope = self.scope_at(&parsed.names, item, depth + 1);
             let constant = Arc::new(evaluate(text, parsed, &scope));
-            if let Ok(mut cache) = named.facts.constant.lock() {
+            if let Ok(mut cache) = slot.facts.constant.lock() {
                 *cache = Some((fingerprint, Arc::clone(&constant)));
             }
             constant
         });
-        Resolved { lookup: Lookup::Constant(named.stamp, constant), fingerprint, item: Some(item) }
+        let mut uses = self.uses(&parsed.names, item, depth + 1);
+        uses.push(slot.stamp);
+        let lookup = Lookup::Constant(slot.stamp, constant);
+        Resolved { lookup, fingerprint, item: Some(item), uses }
     }
 
-    /// Findings of the constants that were used, with their items' stamps.
-    pub fn used_constants(&self) -> Vec<(usize, Arc<Constant>)> {
-        let resolved = self.resolved.borrow();
-        let mut out: Vec<_> = resolved
-            .values()
-            .filter_map(|r| match &r.lookup {
-                Lookup::Constant(stamp, constant) => Some((*stamp, Arc::clone(constant))),
-                _ => None,
-            })
-            .collect();
-        out.sort_by_key(|(stamp, _)| *stamp);
-        out.dedup_by_key(|(stamp, _)| *stamp);
-        out
+    /// Stamps of the items of every constant behind these names.
+    pub fn uses(&self, names: &[String], position: usize, depth: u32) -> Vec<usize> {
+        let mut uses: Vec<usize> = Vec::new();
+        for name in names.iter().filter(|name| !self.is_helper(name)) {
+            uses.extend(&self.resolve(name, position, depth).uses);
+        }
+        uses.sort_unstable();
+        uses.dedup();
+        uses
     }
 }
 
@@ -290,11 +268,4 @@ fn evaluate(text: &str, parsed: &ParsedValue, scope: &Scope<'_>) -> Constant {
     findings.extend(evaluator.findings);
     findings.extend(bidirectional(text));
     Constant { value, findings, dependencies: evaluator.dependencies }
-}
-
-impl Names<'_> {
-    /// Where the item with this stamp starts.
-    pub fn start_of_stamp(&self, stamp: usize) -> usize {
-        self.items.iter().find(|n| n.stamp == stamp).map_or(0, |n| n.item.start)
-    }
 }

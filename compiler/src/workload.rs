@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use workload_ir::{App, Entrypoint, SCHEMA_VERSION, Volume, Workload, limits};
 
-use crate::address::{Bases, Places};
+use crate::address::Places;
 use crate::analysis::{Analysis, AppDeclaration, FileContext, LoweredWorkload, SourceMap};
 use crate::declaration::{Declaration, DeclarationKind};
 use crate::deferred::Deferred;
@@ -74,11 +74,11 @@ pub(crate) fn may_be_statement(item: &Item, text: &str) -> bool {
 pub(crate) fn read(
     text: &str,
     index: usize,
-    item: &Item,
     imports: &Imports,
     names: &Names<'_>,
+    places: impl Fn(usize, &[usize]) -> Places,
     findings: &mut Vec<Finding>,
-) -> Option<Statement> {
+) -> Option<(Statement, Vec<usize>)> {
     // `W = mvm.workload(…)` counts too.
     let start = call_start(text, imports)?;
     let mut errors = Vec::new();
@@ -94,19 +94,17 @@ pub(crate) fn read(
     }
     evaluator.quiet = errors.iter().any(|e| e.unclosed);
     let bound = evaluator.bind(helper, call);
-    let bases: Vec<usize> = std::iter::once(item.start)
-        .chain(evaluator.dependencies.iter().map(|stamp| names.start_of_stamp(*stamp)))
-        .collect();
+    let places = places(index, &evaluator.dependencies);
     let found = crate::declare::syntax_findings(&errors).into_iter().chain(evaluator.findings);
-    findings.extend(found.map(|f| Bases(&bases).resolve_finding(&f)));
-    let range = item.start + expr.range.start..item.start + expr.range.end;
+    findings.extend(found.map(|f| places.as_bases().resolve_finding(&f)));
+    let range = places.as_bases().resolve(&expr.range);
     let value = bound.get("id");
-    let id_range = value.map_or(range.clone(), |v| Bases(&bases).resolve(&v.range));
+    let id_range = value.map_or(range.clone(), |v| places.as_bases().resolve(&v.range));
     let id = match value.map(|v| &v.kind) {
         Some(ValueKind::Str(id)) => Some(id.clone()),
         _ => None,
     };
-    Some(Statement { id, range, id_range })
+    Some((Statement { id, range, id_range }, names.uses(&used, index, 0)))
 }
 
 /// The offset of the call of `workload`, if the item's text begins with it or assigns it.
