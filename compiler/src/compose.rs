@@ -16,7 +16,7 @@ use crate::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::items::Item;
 use crate::module::{Module, set};
-use crate::names::Names;
+use crate::names::{Names, Use};
 use crate::workload::{self, Part};
 use crate::{parallel, place, rules};
 
@@ -117,11 +117,16 @@ fn finish(
 /// Results that were not there before, by item.
 type Fresh = Vec<(usize, Known)>;
 
+/// Stamps of the constants among them.
+fn constants(uses: &[Use]) -> impl Iterator<Item = usize> {
+    uses.iter().filter(|u| u.constant).map(|u| u.stamp)
+}
+
 /// An item that must be evaluated.
 struct Task<'n> {
     item: usize,
     fingerprint: u64,
-    uses: Arc<[usize]>,
+    uses: Arc<[Use]>,
     scope: Scope<'n>,
 }
 
@@ -150,14 +155,14 @@ impl<'a> Run<'a> {
                 && known.epoch == module.epoch
                 && !self.looks_at_dead(known)
             {
-                uses.extend(known.uses.iter().copied());
+                uses.extend(constants(&known.uses));
                 checked.push((item, Some(Arc::clone(&known.checked))));
                 continue;
             }
             let head = self.slots[item].head(self.text_of(item));
             let fingerprint = module.setting ^ names.fingerprint(&head.names, item).rotate_left(17);
-            let used: Arc<[usize]> = names.uses(&head.names, item, 0).into();
-            uses.extend(used.iter().copied());
+            let used: Arc<[Use]> = names.uses(&head.names, item, 0).into();
+            uses.extend(constants(&used));
             let known = known.filter(|known| known.fingerprint == fingerprint);
             let known = known.map(|known| Arc::clone(&known.checked));
             match &known {
@@ -207,7 +212,7 @@ impl<'a> Run<'a> {
     fn looks_at_dead(&self, known: &Known) -> bool {
         let dead = |stamp: &usize| self.module.dead.contains(stamp);
         !self.module.dead.is_empty()
-            && (known.uses.iter().any(dead) || known.checked.item.dependencies.iter().any(dead))
+            && (known.uses.iter().any(|u| dead(&u.stamp)) || known.checked.item.dependencies.iter().any(dead))
     }
 
     /// Is what rules were told of the world still so?
@@ -252,7 +257,7 @@ impl<'a> Run<'a> {
             let places = |own: usize, dependencies: &[usize]| self.places(own, dependencies);
             let read = workload::read(text, i, &self.module.imports, names, places, findings);
             let Some((statement, used)) = read else { continue };
-            uses.extend(used);
+            uses.extend(constants(&used));
             match &first {
                 None => first = Some(statement),
                 Some(known) => findings.push(

@@ -10,7 +10,7 @@ use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
 use crate::items::{Item, ItemKind, Splitter};
 use crate::module::Module;
-use crate::names::ItemFacts;
+use crate::names::{ItemFacts, Use};
 use crate::parallel;
 
 /// What is kept of one item.
@@ -33,8 +33,8 @@ pub(crate) struct Known {
     pub fingerprint: u64,
     /// The module it was last seen to hold in.
     pub epoch: u64,
-    /// Stamps of the constants' items behind the item's names.
-    pub uses: Arc<[usize]>,
+    /// The items behind the item's names.
+    pub uses: Arc<[Use]>,
     pub checked: Arc<Checked>,
 }
 

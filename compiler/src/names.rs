@@ -66,6 +66,15 @@ impl ItemFacts {
     }
 }
 
+/// An item that a name's meaning comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Use {
+    /// Its stamp.
+    pub stamp: usize,
+    /// It is a constant whose value is used; otherwise findings only point at it.
+    pub constant: bool,
+}
+
 /// A name's meaning, its fingerprint, and the item that defines it.
 #[derive(Clone, Debug)]
 struct Resolved {
@@ -73,8 +82,8 @@ struct Resolved {
     fingerprint: u64,
     /// Index of the defining item.
     item: Option<usize>,
-    /// Stamps of the constants' items that it comes from.
-    uses: Vec<usize>,
+    /// What it comes from.
+    uses: Vec<Use>,
 }
 
 impl Resolved {
@@ -244,14 +253,15 @@ impl<'a> Names<'a> {
             constant
         });
         let mut uses = self.uses(&parsed.names, item, depth + 1);
-        uses.push(slot.stamp);
+        uses.extend(constant.dependencies.iter().map(|stamp| Use { stamp: *stamp, constant: false }));
+        uses.push(Use { stamp: slot.stamp, constant: true });
         let lookup = Lookup::Constant(slot.stamp, constant);
         Resolved { lookup, fingerprint, item: Some(item), uses }
     }
 
-    /// Stamps of the items of every constant behind these names.
-    pub fn uses(&self, names: &[String], position: usize, depth: u32) -> Vec<usize> {
-        let mut uses: Vec<usize> = Vec::new();
+    /// Every item behind these names.
+    pub fn uses(&self, names: &[String], position: usize, depth: u32) -> Vec<Use> {
+        let mut uses: Vec<Use> = Vec::new();
         for name in names.iter().filter(|name| !self.is_helper(name)) {
             uses.extend(&self.resolve(name, position, depth).uses);
         }

@@ -15,7 +15,7 @@ use crate::eval::{Callee, Evaluator};
 use crate::finding::{Applicability, Finding, TextRange};
 use crate::imports::Imports;
 use crate::items::{Item, ItemKind};
-use crate::names::Names;
+use crate::names::{Names, Use};
 use crate::syntax::ast::ExprKind;
 use crate::syntax::parse_expr;
 use crate::value::ValueKind;
@@ -78,7 +78,7 @@ pub(crate) fn read(
     names: &Names<'_>,
     places: impl Fn(usize, &[usize]) -> Places,
     findings: &mut Vec<Finding>,
-) -> Option<(Statement, Vec<usize>)> {
+) -> Option<(Statement, Vec<Use>)> {
     // `W = mvm.workload(…)` counts too.
     let start = call_start(text, imports)?;
     let mut errors = Vec::new();
