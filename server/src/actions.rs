@@ -1,14 +1,18 @@
-//! Code actions: the fixes of findings, all safe ones at once, and the comment that silences a finding.
+//! Code actions: the fixes of findings, all safe ones at once, the comment that silences a finding, refactorings.
+//! Where the client resolves, an action is named first and worked out when it is chosen.
 
 use std::collections::HashMap;
 
 use mvm_compiler::{Applicability, Edit, Finding};
-use tower_lsp::jsonrpc::Result;
+use serde_json::json;
+use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::ls_types::*;
 
 use crate::capabilities::fix_all_kind;
+use crate::edge::Reply;
 use crate::fixes;
 use crate::lexical::Lexical;
+use crate::refactor;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
@@ -19,6 +23,52 @@ impl Session {
         snapshot: &Snapshot,
         params: CodeActionParams,
     ) -> Result<Option<CodeActionResponse>> {
+        let range = params.range;
+        let mut actions = self.actions(snapshot, params);
+        if self.client.resolves_actions {
+            for action in actions.iter_mut().filter(|a| a.edit.is_some()) {
+                action.edit = None;
+                action.data =
+                    Some(json!({ "uri": snapshot.uri, "version": snapshot.version, "range": range }));
+            }
+        }
+        Ok(Some(actions.into_iter().map(CodeActionOrCommand::CodeAction).collect()))
+    }
+
+    /// `codeAction/resolve`: the action of that name at that place, worked out again; nothing is kept between.
+    pub fn code_action_resolve(&mut self, action: CodeAction, reply: Reply<CodeAction>) {
+        #[derive(serde::Deserialize)]
+        struct Data {
+            uri: Uri,
+            version: Option<i32>,
+            range: Range,
+        }
+        let data = action.data.clone().map(serde_json::from_value::<Data>);
+        let Some(Ok(data)) = data else { return reply.send(Ok(action)) };
+        let uri = data.uri.clone();
+        self.with_snapshot(&uri, reply, move |session, snapshot| {
+            if snapshot.version != data.version {
+                return Err(Error::content_modified());
+            }
+            let context = CodeActionContext {
+                diagnostics: action.diagnostics.clone().unwrap_or_default(),
+                only: action.kind.clone().map(|k| vec![k]),
+                trigger_kind: None,
+            };
+            let params = CodeActionParams {
+                text_document: TextDocumentIdentifier { uri: data.uri },
+                range: data.range,
+                context,
+                work_done_progress_params: WorkDoneProgressParams::default(),
+                partial_result_params: PartialResultParams::default(),
+            };
+            let mut all = session.actions(&snapshot, params).into_iter();
+            let same = all.find(|a| a.title == action.title && a.kind == action.kind);
+            Ok(CodeAction { edit: same.and_then(|s| s.edit), ..action })
+        });
+    }
+
+    fn actions(&mut self, snapshot: &Snapshot, params: CodeActionParams) -> Vec<CodeAction> {
         let wants = |kind: &CodeActionKind| {
             let asked = params.context.only.as_deref();
             asked.is_none_or(|only| only.iter().any(|o| covers(o.as_str(), kind.as_str())))
@@ -45,7 +95,34 @@ impl Session {
                 actions.push(self.action(snapshot, title, fix_all_kind(), &edits, None));
             }
         }
-        Ok(Some(actions.into_iter().map(CodeActionOrCommand::CodeAction).collect()))
+        let kinds = [CodeActionKind::REFACTOR_REWRITE, CodeActionKind::REFACTOR_EXTRACT];
+        if kinds.iter().any(wants) {
+            self.refactorings(snapshot, params.range, wants, &mut actions);
+        }
+        actions
+    }
+
+    fn refactorings(
+        &mut self,
+        snapshot: &Snapshot,
+        range: Range,
+        wants: impl Fn(&CodeActionKind) -> bool,
+        actions: &mut Vec<CodeAction>,
+    ) {
+        let place = refactor::Place {
+            source: snapshot.source(),
+            range: snapshot.text.bytes(range),
+            roots: &self.roots,
+            file: snapshot.path.as_deref(),
+        };
+        let credential = snapshot.findings_at(&place.range).any(|f| f.rule.starts_with("MVM50"));
+        for found in refactor::offered(&place).into_iter().filter(|r| wants(&r.kind)) {
+            // A finding about the value offers the same, and more.
+            if credential && found.title.starts_with("Move the value") {
+                continue;
+            }
+            actions.push(self.action(snapshot, found.title, found.kind, &found.edits, None));
+        }
     }
 
     fn quick_fixes(
@@ -145,7 +222,8 @@ fn covers(asked: &str, kind: &str) -> bool {
     kind == asked || (kind.starts_with(asked) && kind.as_bytes().get(asked.len()) == Some(&b'.'))
 }
 
-/// The edit that writes `# mvm: ignore[RULE]` at the end of the finding's line, or adds to the one that is there.
+/// The edit that writes `# mvm: ignore[RULE]` at the end of the finding's line, adds to the one that is there, or writes
+/// it above a line that has another comment.
 pub fn ignore_edit(source: &str, finding: &Finding) -> Option<Edit> {
     let start = finding.range.start.min(source.len());
     let rest = source.get(start..)?;
@@ -160,7 +238,18 @@ pub fn ignore_edit(source: &str, finding: &Finding) -> Option<Edit> {
             let place = comment.start + at + close;
             return Some(Edit { range: place..place, text: format!(", {}", finding.rule) });
         }
-        return Some(Edit { range: end..end, text: format!("  # mvm: ignore[{}]", finding.rule) });
+        // A suppression must begin its comment: beside another one it gets the line above.
+        let in_string =
+            lexical.strings.iter().any(|s| s.range.start < line_start && line_start < s.range.end);
+        let continued = source[..line_start].trim_end_matches(['\n', '\r']).ends_with('\\');
+        if in_string || continued {
+            return None;
+        }
+        let indent = source[line_start..].len() - source[line_start..].trim_start_matches([' ', '\t']).len();
+        let indent = &source[line_start..line_start + indent];
+        let ends = if source[end..].starts_with("\r\n") { "\r\n" } else { "\n" };
+        let text = format!("{indent}# mvm: ignore[{}]{ends}", finding.rule);
+        return Some(Edit { range: line_start..line_start, text });
     }
     let in_string = lexical.strings.iter().any(|s| s.range.start < end && end < s.range.end);
     let continued = source[line_start..end].ends_with('\\');

@@ -3,6 +3,7 @@
 use tower_lsp::ls_types::*;
 
 use crate::commands;
+use crate::hints;
 use crate::text::Encoding;
 
 /// What the client can do.
@@ -42,6 +43,14 @@ pub struct Client {
     pub symbol_tree: bool,
     /// Opens documents on request.
     pub shows_documents: bool,
+    /// Fetches the edit of a code action when the user has chosen it.
+    pub resolves_actions: bool,
+    /// Asks what would be renamed before it asks for the name.
+    pub prepares_rename: bool,
+    /// Shows virtual documents of ours (LSP 3.18).
+    pub contents: bool,
+    /// Lets the user choose an answer.
+    pub asks: bool,
     /// Shows `mvm/output` itself (`experimental.mvm`): the log need not repeat it.
     pub takes_output: bool,
 }
@@ -64,6 +73,13 @@ impl Client {
             pulls: pull.is_some(),
             refreshes_diagnostics: workspace.diagnostics.is_some_and(|d| yes(d.refresh_support)),
             refreshes_lenses: workspace.code_lens.is_some_and(|l| yes(l.refresh_support)),
+            resolves_actions: text.code_action.as_ref().is_some_and(|a| {
+                let edit = |r: &CodeActionCapabilityResolveSupport| r.properties.iter().any(|p| p == "edit");
+                yes(a.data_support) && a.resolve_support.as_ref().is_some_and(edit)
+            }),
+            prepares_rename: text.rename.is_some_and(|r| yes(r.prepare_support)),
+            contents: false,
+            asks: window.show_message.is_some(),
             action_literals: text.code_action.is_some_and(|a| a.code_action_literal_support.is_some()),
             applies_edits: yes(workspace.apply_edit),
             versioned_edits: workspace.workspace_edit.is_some_and(|e| yes(e.document_changes)),
@@ -97,7 +113,7 @@ pub fn server(client: &Client, encoding: Encoding) -> ServerCapabilities {
         })),
         hover_provider: Some(HoverProviderCapability::Simple(true)),
         completion_provider: Some(CompletionOptions {
-            trigger_characters: Some([".", "(", ",", "\"", "'", "=", "@"].map(String::from).to_vec()),
+            trigger_characters: Some([".", "(", ",", "\"", "'", "=", "@", "/"].map(String::from).to_vec()),
             resolve_provider: Some(false),
             ..CompletionOptions::default()
         }),
@@ -108,15 +124,49 @@ pub fn server(client: &Client, encoding: Encoding) -> ServerCapabilities {
         }),
         code_action_provider: Some(if client.action_literals {
             CodeActionProviderCapability::Options(CodeActionOptions {
-                code_action_kinds: Some(vec![CodeActionKind::QUICKFIX, fix_all_kind()]),
+                code_action_kinds: Some(vec![
+                    CodeActionKind::QUICKFIX,
+                    CodeActionKind::REFACTOR_EXTRACT,
+                    CodeActionKind::REFACTOR_REWRITE,
+                    fix_all_kind(),
+                ]),
                 work_done_progress_options: no_progress,
-                resolve_provider: Some(false),
+                resolve_provider: Some(client.resolves_actions),
             })
         } else {
             CodeActionProviderCapability::Simple(true)
         }),
         code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(false) }),
         document_symbol_provider: Some(OneOf::Left(true)),
+        workspace_symbol_provider: Some(OneOf::Left(true)),
+        definition_provider: Some(OneOf::Left(true)),
+        references_provider: Some(OneOf::Left(true)),
+        document_highlight_provider: Some(OneOf::Left(true)),
+        document_link_provider: Some(DocumentLinkOptions {
+            resolve_provider: Some(false),
+            work_done_progress_options: no_progress,
+        }),
+        rename_provider: Some(if client.prepares_rename {
+            OneOf::Right(RenameOptions {
+                prepare_provider: Some(true),
+                work_done_progress_options: no_progress,
+            })
+        } else {
+            OneOf::Left(true)
+        }),
+        selection_range_provider: Some(SelectionRangeProviderCapability::Simple(true)),
+        inlay_hint_provider: Some(OneOf::Left(true)),
+        semantic_tokens_provider: Some(SemanticTokensServerCapabilities::SemanticTokensOptions(
+            SemanticTokensOptions {
+                work_done_progress_options: no_progress,
+                legend: SemanticTokensLegend {
+                    token_types: hints::TOKEN_TYPES.to_vec(),
+                    token_modifiers: Vec::new(),
+                },
+                range: Some(true),
+                full: Some(SemanticTokensFullOptions::Bool(true)),
+            },
+        )),
         folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
         execute_command_provider: Some(ExecuteCommandOptions {
             commands: commands::ALL.iter().map(|&c| c.into()).collect(),
@@ -126,7 +176,7 @@ pub fn server(client: &Client, encoding: Encoding) -> ServerCapabilities {
             DiagnosticServerCapabilities::Options(DiagnosticOptions {
                 identifier: Some("mvm".into()),
                 inter_file_dependencies: true,
-                workspace_diagnostics: false,
+                workspace_diagnostics: true,
                 work_done_progress_options: no_progress,
             })
         }),

@@ -1,5 +1,5 @@
-//! `workspace/executeCommand`: `mvm.showIr`, `mvm.build`, `mvm.run`, `mvm.stop`, and `mvm.storeSecret` of `secrets`. Nothing starts without one of them,
-//! and nothing at all in a workspace the user does not trust.
+//! `workspace/executeCommand`: show the IR, build, run, stop, pin, trust, and `mvm.storeSecret` of `secrets`. Nothing
+//! starts without one of them, and nothing at all in a workspace the user does not trust.
 
 use std::sync::Arc;
 
@@ -9,17 +9,20 @@ use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::ls_types::*;
 use vmm_core::workflow::BuildOptions;
 
+use crate::content;
 use crate::edge::Reply;
 use crate::files;
 use crate::jobs::NewJob;
 use crate::outline;
+use crate::refactor;
 use crate::runner::{JobKind, JobRequest};
 use crate::secrets;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
 /// The commands, as `executeCommandProvider` lists them.
-pub const ALL: [&str; 5] = ["mvm.showIr", "mvm.build", "mvm.run", "mvm.stop", secrets::STORE];
+pub const ALL: [&str; 7] =
+    ["mvm.showIr", "mvm.build", "mvm.run", "mvm.stop", "mvm.pinImage", "mvm.trust", secrets::STORE];
 
 /// Arguments of every command: one object, or URI, name and arguments in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +32,7 @@ struct Target {
     function: Option<String>,
     arguments: Option<Value>,
     job: Option<u64>,
+    machine: Option<String>,
 }
 
 impl Target {
@@ -46,6 +50,7 @@ impl Target {
                 function: text(object.get("function")),
                 arguments: object.get("arguments").filter(|v| !v.is_null()).cloned(),
                 job: object.get("job").and_then(Value::as_u64),
+                machine: text(object.get("machine")),
             }),
             Some(first) => Ok(Target {
                 uri: Some(uri(first)?),
@@ -70,8 +75,15 @@ impl Session {
         let kind = match params.command.as_str() {
             "mvm.build" => JobKind::Build,
             "mvm.run" => JobKind::Run,
-            "mvm.stop" => return reply.send(self.stop_command(&target)),
+            "mvm.stop" => {
+                return match target.machine {
+                    Some(machine) => self.stop_machine(machine, reply),
+                    None => reply.send(self.stop_command(&target)),
+                };
+            }
             "mvm.showIr" => return self.show_ir(target, reply),
+            "mvm.pinImage" => return self.pin_image(&target, reply),
+            "mvm.trust" => return self.ask_for_trust(reply),
             other => {
                 let known = ALL.join(", ");
                 return reply
@@ -184,6 +196,50 @@ impl Session {
         }
     }
 
+    /// Trust is the user's to give, in words that they see: asked for, never set by a file.
+    fn ask_for_trust(&mut self, reply: Reply<Option<Value>>) {
+        if self.settings.trusted || !self.client.asks {
+            return reply.send(Ok(Some(json!({ "trusted": self.settings.trusted }))));
+        }
+        const YES: &str = "Trust and allow builds and runs";
+        let params = json!({ "type": MessageType::WARNING,
+            "message": "mvm: do you trust the files of this workspace? Its declarations may then be built and run in microVMs.",
+            "actions": [{ "title": YES }, { "title": "Cancel" }] });
+        self.request("window/showMessageRequest", params, move |s, answer| {
+            if answer.is_some_and(|a| a["title"] == YES) {
+                s.set_trust(true);
+            }
+            reply.send(Ok(Some(json!({ "trusted": s.settings.trusted }))));
+        });
+    }
+
+    /// `mvm.pinImage`: writes the digest of each unpinned image that an OCI layout of the workspace has.
+    fn pin_image(&mut self, target: &Target, reply: Reply<Option<Value>>) {
+        let Some(uri) = target.uri.clone() else {
+            return reply.send(Err(Error::invalid_params("the document's `uri` is missing")));
+        };
+        self.with_snapshot_and_reply(&uri, reply, |session, snapshot, reply| {
+            let (edits, unknown) = refactor::pins(snapshot.source(), &session.roots, snapshot.path.as_deref());
+            if edits.is_empty() {
+                let why = match unknown.first() {
+                    None => "no image here lacks a digest".to_owned(),
+                    Some(name) => format!(
+                        "`{name}` is in no OCI layout of the workspace, and the server asks no registry: copy it beside the \
+                         file (`skopeo copy docker://{name} oci:image:{name}`), or write the digest that your registry shows"
+                    ),
+                };
+                return reply.send(Err(refusal(why)));
+            }
+            let count = edits.len();
+            let edit = session.workspace_edit(&snapshot, &edits);
+            let params = json!({ "label": "Pin images by digest", "edit": edit });
+            session.request("workspace/applyEdit", params, move |_, answer| {
+                let applied = answer.is_some_and(|a| a["applied"] == true);
+                reply.send(Ok(Some(json!({ "pinned": if applied { count } else { 0 }, "unknown": unknown }))));
+            });
+        });
+    }
+
     fn stop_command(&mut self, target: &Target) -> Result<Option<Value>> {
         let stopped = self.jobs.stop(|job, uri, name| {
             target.job.is_none_or(|j| j == job)
@@ -206,13 +262,21 @@ impl Session {
                 Ok(declared) => lowered(&snapshot, &declared)?,
                 Err(error) => snapshot.analysis.workloads.first().ok_or(error)?,
             };
-            let text = serde_json::to_string_pretty(&lowered.workload)
-                .map_err(|e| Error { message: e.to_string().into(), ..Error::internal_error() })?;
+            let text = content::text(&snapshot, Some(lowered))?;
             let hash = lowered.workload.hash();
+            let shown = content::uri_of(&snapshot.uri);
             if session.client.shows_documents && !session.settings.client_preview {
-                session.show_file(&lowered.workload.id, &text);
+                if session.client.contents {
+                    let params = json!({ "uri": shown, "takeFocus": true });
+                    session.request("window/showDocument", params, |_, _| {});
+                } else {
+                    session.show_file(&lowered.workload.id, &text);
+                }
             }
-            Ok(Some(json!({ "id": lowered.workload.id, "irHash": hash, "text": text })))
+            let id = &lowered.workload.id;
+            Ok(Some(
+                json!({ "id": id, "irHash": hash, "text": text, "complete": lowered.complete, "uri": shown }),
+            ))
         });
     }
 
@@ -220,8 +284,8 @@ impl Session {
         let written = vmm_core::Home::from_env().ok().and_then(|home| {
             let directory = home.cache().join("preview");
             std::fs::create_dir_all(&directory).ok()?;
-            let path = directory.join(format!("{id}.json"));
-            std::fs::write(&path, format!("{text}\n")).ok()?;
+            let path = directory.join(format!("{id}.jsonc"));
+            std::fs::write(&path, text).ok()?;
             files::uri_of(&path)
         });
         match written {

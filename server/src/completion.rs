@@ -1,11 +1,17 @@
 //! Completion: helpers, arguments still missing, values. It reads the text alone, so that it works while the file is
 //! broken; what is offered comes from the compiler's table.
 
+use std::path::{Path, PathBuf};
+
 use mvm_compiler::table::{self, Helper, Param, Place, Type};
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::ls_types::*;
 
+use crate::files;
 use crate::lexical::{Bracket, Item, Lexical};
+use crate::offer::{Offer, import_place};
+use crate::paths;
+use crate::role::{self, Role};
 use crate::session::Session;
 
 impl Session {
@@ -16,58 +22,21 @@ impl Session {
         let source = doc.text.contents();
         let offset = doc.text.offset(place.position);
         let lexical = Lexical::new(&source);
+        let surroundings = Surroundings {
+            file: doc.path.clone(),
+            secrets: self.runner.secret_names(),
+            workloads: self
+                .workspace
+                .symbols()
+                .map(|s| s.workload.clone().unwrap_or_else(|| s.name.clone()))
+                .collect(),
+        };
         let mut found = Offers::new(&source, &lexical, offset, self.client.snippets, self.client.markdown);
+        found.surroundings = surroundings;
         found.collect();
-        let items = found.items.into_iter().map(|o| o.into_item(&doc.text)).collect();
+        let import = import_place(&source);
+        let items = found.items.into_iter().map(|o| o.into_item(&doc.text, &import)).collect();
         Ok(Some(CompletionResponse::Array(items)))
-    }
-}
-
-/// One offer, in bytes.
-struct Offer {
-    label: String,
-    insert: String,
-    replace: std::ops::Range<usize>,
-    kind: CompletionItemKind,
-    detail: String,
-    documentation: String,
-    rank: u32,
-    snippet: bool,
-    markdown: bool,
-    import: bool,
-    again: bool,
-}
-
-impl Offer {
-    fn into_item(self, text: &crate::text::Text) -> CompletionItem {
-        let range = text.range(&self.replace);
-        let import = self.import.then(|| {
-            let top = Range::default();
-            vec![TextEdit::new(top, "import mvm\n".into())]
-        });
-        let kind = if self.markdown { MarkupKind::Markdown } else { MarkupKind::PlainText };
-        CompletionItem {
-            sort_text: Some(format!("{:03}{}", self.rank, self.label)),
-            filter_text: Some(self.label.clone()),
-            label: self.label,
-            kind: Some(self.kind),
-            detail: Some(self.detail).filter(|d| !d.is_empty()),
-            documentation: (!self.documentation.is_empty())
-                .then_some(Documentation::MarkupContent(MarkupContent { kind, value: self.documentation })),
-            insert_text_format: Some(if self.snippet {
-                InsertTextFormat::SNIPPET
-            } else {
-                InsertTextFormat::PLAIN_TEXT
-            }),
-            text_edit: Some(CompletionTextEdit::Edit(TextEdit::new(range, self.insert))),
-            additional_text_edits: import,
-            command: self.again.then(|| Command {
-                title: "suggest".into(),
-                command: "editor.action.triggerSuggest".into(),
-                arguments: None,
-            }),
-            ..CompletionItem::default()
-        }
     }
 }
 
@@ -77,12 +46,24 @@ struct Offers<'a> {
     offset: usize,
     snippets: bool,
     markdown: bool,
+    surroundings: Surroundings,
     items: Vec<Offer>,
+}
+
+/// What is known besides the text.
+#[derive(Default)]
+struct Surroundings {
+    file: Option<PathBuf>,
+    /// Names in the host's store of secrets; never their values.
+    secrets: Vec<String>,
+    /// Ids of workloads of the workspace.
+    workloads: Vec<String>,
 }
 
 impl<'a> Offers<'a> {
     fn new(source: &'a str, lexical: &'a Lexical<'a>, offset: usize, snippets: bool, markdown: bool) -> Self {
-        Offers { source, lexical, offset, snippets, markdown, items: Vec::new() }
+        let surroundings = Surroundings::default();
+        Offers { source, lexical, offset, snippets, markdown, surroundings, items: Vec::new() }
     }
 
     fn collect(&mut self) {
@@ -132,7 +113,6 @@ impl<'a> Offers<'a> {
     fn outside(&mut self, word: std::ops::Range<usize>) {
         let line = self.source[..word.start].rfind(['\n', '\r']).map_or(0, |i| i + 1);
         let before = self.source[line..word.start].trim();
-        let module = self.lexical.module().to_owned();
         let typed = &self.source[word.start..self.offset.max(word.start)];
         if typed.contains('.') {
             let place = if before == "@" { Place::Decorator } else { Place::Statement };
@@ -141,8 +121,9 @@ impl<'a> Offers<'a> {
         if before == "@" {
             for name in ["app", "func"] {
                 let Some(helper) = table::helper(name) else { continue };
-                let offer = self.call(helper, word.clone(), &module, 0);
-                self.push(Offer { import: !self.lexical.imports_mvm(), ..offer });
+                let (spelled, import) = self.lexical.spelled(name);
+                let offer = self.call(helper, word.clone(), spelled, 0);
+                self.push(Offer { import, ..offer });
             }
         }
     }
@@ -151,9 +132,7 @@ impl<'a> Offers<'a> {
     fn helpers(&mut self, word: std::ops::Range<usize>, fitting: Option<Vec<&'static str>>, place: Place) {
         let typed = &self.source[word.start..self.offset.max(word.start)];
         let (module, _) = typed.rsplit_once('.').unwrap_or((typed, ""));
-        if module != self.lexical.module()
-            && !self.lexical.resolve(&format!("{module}.app")).is_some_and(|_| true)
-        {
+        if self.lexical.resolve(&format!("{module}.app")).is_none() {
             return;
         }
         let module = module.to_owned();
@@ -162,8 +141,8 @@ impl<'a> Offers<'a> {
             if fitting.as_ref().is_some_and(|f| !f.is_empty()) && !fits {
                 continue;
             }
-            let offer = self.call(helper, word.clone(), &module, 1);
-            let import = !self.lexical.imports_mvm();
+            let offer = self.call(helper, word.clone(), format!("{module}.{}", helper.name), 1);
+            let import = self.lexical.spelled("").1;
             self.push(Offer { import, ..offer });
         }
     }
@@ -173,10 +152,9 @@ impl<'a> Offers<'a> {
         &self,
         helper: &'static Helper,
         replace: std::ops::Range<usize>,
-        module: &str,
+        name: String,
         rank: u32,
     ) -> Offer {
-        let name = format!("{module}.{}", helper.name);
         let required = helper.params.iter().filter(|p| p.is_required());
         let insert = if self.snippets {
             let stops = required.enumerate().map(|(i, p)| stop(p, i + 1)).collect::<Vec<_>>().join(", ");
@@ -195,7 +173,6 @@ impl<'a> Offers<'a> {
             snippet: self.snippets,
             markdown: self.markdown,
             import: false,
-            again: false,
         }
     }
 
@@ -234,7 +211,6 @@ impl<'a> Offers<'a> {
                 snippet: false,
                 markdown: self.markdown,
                 import: false,
-                again: false,
             });
         }
     }
@@ -251,11 +227,11 @@ impl<'a> Offers<'a> {
                 self.value(word.clone(), value.into(), param);
             }
         }
-        let module = self.lexical.module().to_owned();
         for name in param.ty.allowed_helpers() {
             if let Some(helper) = table::helper(name) {
-                let offer = self.call(helper, word.clone(), &module, 1);
-                self.push(offer);
+                let (spelled, import) = self.lexical.spelled(name);
+                let offer = self.call(helper, word.clone(), spelled, 1);
+                self.push(Offer { import, ..offer });
             }
         }
     }
@@ -289,35 +265,67 @@ impl<'a> Offers<'a> {
             snippet: false,
             markdown: self.markdown,
             import: false,
-            again: false,
         });
     }
 
-    /// Values that the file itself suggests: its functions, its module, hosts used elsewhere in it.
+    /// Values that the file and its surroundings suggest: functions, modules, hosts, secrets, packages, paths.
     fn known(&self, helper: &Helper, param: &Param) -> Vec<String> {
-        match (helper.name, param.name) {
-            ("entrypoint_function", "function") => functions(self.source),
-            ("network", "allow_https") | ("secret", "hosts") | ("host_port", "host") => self.hosts(),
+        match Role::of(helper.name, param.name) {
+            Some(Role::Function) => self.functions(),
+            Some(Role::Module) => self.source_dir().map(|d| paths::modules(&d)).unwrap_or_default(),
+            Some(Role::Host) => self.hosts(),
+            Some(Role::Secret) => self.with_used(Role::Secret, &self.surroundings.secrets),
+            Some(Role::Reference) => self.surroundings.workloads.clone(),
+            Some(Role::Package) => self.with_used(Role::Package, paths::PACKAGES),
+            Some(Role::Directory) => {
+                self.base_dir().map(|d| paths::directories(&d, &self.typed())).unwrap_or_default()
+            }
+            Some(Role::Lockfile) => self.source_dir().map(|d| paths::lockfiles(&d)).unwrap_or_default(),
             _ => Vec::new(),
         }
     }
 
-    fn hosts(&self) -> Vec<String> {
-        let mut hosts: Vec<String> = Vec::new();
-        for literal in &self.lexical.strings {
-            if literal.content.start <= self.offset && self.offset <= literal.content.end {
-                continue;
-            }
-            let Some((call, helper)) = self.lexical.call_at(literal.range.start) else { continue };
-            let (index, item) = call.item_at(literal.range.start);
-            let param = param_of(helper, self.source, item, index);
-            let is_host = param.is_some_and(|p| ["allow_https", "hosts", "host"].contains(&p.name));
-            let text = &self.source[literal.content.clone()];
-            if is_host && text.contains('.') && !hosts.iter().any(|h| h == text) {
-                hosts.push(text.to_owned());
+    /// The functions of the module that the entrypoint names.
+    fn functions(&self) -> Vec<String> {
+        let module = role::sibling(self.source, self.lexical, self.offset, Role::Module);
+        let other = module.zip(self.source_dir()).and_then(|(m, d)| role::module_file(&d, m));
+        match other.filter(|path| Some(path) != self.surroundings.file.as_ref()) {
+            Some(path) => files::read_source(&path).map(|text| functions(&text)).unwrap_or_default(),
+            None => functions(self.source),
+        }
+    }
+
+    fn base_dir(&self) -> Option<PathBuf> {
+        self.surroundings.file.as_deref().and_then(Path::parent).map(Path::to_owned)
+    }
+
+    fn source_dir(&self) -> Option<PathBuf> {
+        role::source_dir(self.surroundings.file.as_deref()?, self.source, self.lexical, self.offset)
+    }
+
+    /// What stands in the string before the cursor.
+    fn typed(&self) -> String {
+        let literal = self.lexical.string_at(self.offset);
+        literal.map(|l| self.source[l.content.start..self.offset].to_owned()).unwrap_or_default()
+    }
+
+    /// What the file uses elsewhere, then what else there is.
+    fn with_used<T: AsRef<str>>(&self, role: Role, more: &[T]) -> Vec<String> {
+        let used = role::all(self.source, self.lexical)
+            .filter(|m| m.role == role && !(m.range.start <= self.offset && self.offset <= m.range.end))
+            .map(|m| m.text.to_owned());
+        let mut all: Vec<String> = Vec::new();
+        for name in used.chain(more.iter().map(|m| m.as_ref().to_owned())) {
+            if !all.contains(&name) {
+                all.push(name);
             }
         }
-        hosts
+        all
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        let used = self.with_used::<&str>(Role::Host, &[]);
+        used.into_iter().filter(|h| h.contains('.')).collect()
     }
 }
 

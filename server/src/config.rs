@@ -58,16 +58,19 @@ impl Configs {
     }
 
     fn find(&self, directory: &Path, settings: &Value) -> Configured {
-        let mut found = match project_config(directory) {
-            Ok(Some((config, root))) => {
-                Configured { config: config.into(), root: Some(root), ..Configured::default() }
-            }
-            Ok(None) => match from_settings(settings) {
-                Ok(config) => Configured { config: config.into(), ..Configured::default() },
-                Err(why) => Configured { problem: Some(why.into()), ..Configured::default() },
-            },
-            Err(why) => Configured { problem: Some(why.into()), ..Configured::default() },
+        let (settings, mut problem) = match from_settings(settings) {
+            Ok(config) => (config, None),
+            Err(why) => (Config::default(), Some(Arc::from(why))),
         };
+        let (config, root) = match project_config(directory) {
+            Ok(Some((project, root))) => (merged(project, settings), Some(root)),
+            Ok(None) => (settings, None),
+            Err(why) => {
+                problem = Some(why.into());
+                (settings, None)
+            }
+        };
+        let mut found = Configured { config: config.into(), root, problem, excluded: false };
         if found.root.is_none() && directory.is_absolute() {
             found.root = files::project_root(&directory.join("file"));
         }
@@ -115,6 +118,19 @@ fn project_config(directory: &Path) -> Result<Option<(Config, PathBuf)>, String>
     Ok(None)
 }
 
+/// The project's file wins over the user's settings key by key; severities, rule by rule.
+fn merged(project: Config, mut settings: Config) -> Config {
+    let pick =
+        |project: Vec<String>, settings: Vec<String>| if project.is_empty() { settings } else { project };
+    settings.severity.extend(project.severity);
+    Config {
+        select: pick(project.select, settings.select),
+        ignore: pick(project.ignore, settings.ignore),
+        severity: settings.severity,
+        ..project
+    }
+}
+
 /// The editor's `check` settings: `select`, `ignore`, `severity`.
 fn from_settings(settings: &Value) -> Result<Config, String> {
     let mut config = Config::default();
@@ -147,4 +163,34 @@ fn from_settings(settings: &Value) -> Result<Config, String> {
 /// Selectors as ids or beginnings of ids; an error names the first that means nothing.
 pub fn selectors<'a>(list: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
     list.map(parse_selector).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mvm_compiler::Severity;
+    use serde_json::json;
+
+    #[test]
+    fn the_project_wins_over_the_settings_key_by_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tool.py");
+        let settings = json!({ "ignore": ["MVM201"], "select": ["MVM2", "MVM4"],
+            "severity": { "MVM401": "hint", "MVM402": "off" } });
+        let of = |settings: &Value| Configs::default().of(Some(&file), settings);
+        assert_eq!(of(&settings).config.ignore, ["MVM201"], "without a project file");
+
+        let project = "[check]\nignore = ['MVM202']\n[check.severity]\nMVM401 = 'error'\n";
+        std::fs::write(directory.path().join("mvm.toml"), project).unwrap();
+        let config = of(&settings).config;
+        assert_eq!(config.ignore, ["MVM202"], "said by both: the project's");
+        assert_eq!(config.select, ["MVM2", "MVM4"], "said by the settings alone");
+        assert_eq!(config.severity["MVM401"], Some(Severity::Error));
+        assert_eq!(config.severity["MVM402"], None);
+
+        std::fs::write(directory.path().join("mvm.toml"), "[check]\nignore = 3\n").unwrap();
+        let broken = of(&settings);
+        assert!(broken.problem.unwrap().contains("mvm.toml"), "what is wrong is said");
+        assert_eq!(broken.config.ignore, ["MVM201"], "and the settings hold");
+    }
 }

@@ -80,7 +80,7 @@ fn severity(severity: Severity) -> DiagnosticSeverity {
 }
 
 /// Equal diagnostics have equal ids, whatever happened in between.
-fn result_id(items: &[Diagnostic]) -> String {
+pub(crate) fn result_id(items: &[Diagnostic]) -> String {
     let mut hasher = DefaultHasher::new();
     serde_json::to_string(items).unwrap_or_default().hash(&mut hasher);
     format!("{:016x}", hasher.finish())

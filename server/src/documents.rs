@@ -50,6 +50,16 @@ impl Documents {
         }
     }
 
+    /// What facts are asked of now.
+    pub fn facts_now(&self) -> DiskFacts {
+        self.facts.at(self.changes)
+    }
+
+    /// The open text of a path.
+    pub fn overlay_of(&self, path: &std::path::Path) -> Option<Text> {
+        self.facts.overlay.get(path).map(|text| text.clone())
+    }
+
     /// An open document.
     pub fn get(&self, uri: &Uri) -> Option<&Doc> {
         self.open.get(uri)
@@ -115,9 +125,11 @@ impl Session {
         for waiter in doc.waiters {
             waiter(self, Err(Error::content_modified()));
         }
+        self.contents.retain(|_, source| *source != uri);
         if !self.client.pulls {
             self.publish(&uri, None, Vec::new());
         }
+        self.workspace_changed();
     }
 
     /// Settings or surroundings changed: everything is looked at again.
@@ -130,14 +142,15 @@ impl Session {
         if self.client.pulls && self.client.refreshes_diagnostics && !open.is_empty() {
             self.refresh("workspace/diagnostic/refresh");
         }
+        self.workspace_changed();
     }
 
     /// Work for when no message waits: analyses what changed and tells the client.
     pub fn idle(&mut self) {
         for uri in std::mem::take(&mut self.docs.dirty) {
-            let wanted = !self.client.pulls || self.previews.contains(&uri);
+            let wanted = !self.client.pulls || self.is_previewed(&uri);
             let Some(doc) = self.docs.open.get(&uri).filter(|_| wanted) else { continue };
-            if doc.is_quick() && !doc.working {
+            if (doc.is_quick() || self.deterministic) && !doc.working {
                 self.analyse_now(&uri);
                 self.announce(&uri);
             } else {
@@ -171,7 +184,7 @@ impl Session {
                 Err(error) => reply.send(Err(error)),
             };
         };
-        if doc.fresh().is_none() && doc.is_quick() && !doc.working {
+        if doc.fresh().is_none() && (doc.is_quick() || self.deterministic) && !doc.working {
             self.analyse_now(uri);
         }
         if let Some(snapshot) = self.docs.open.get(uri).and_then(Doc::fresh).cloned() {
@@ -311,10 +324,12 @@ impl Session {
         if self.previews.contains(uri) {
             self.ir_changed(&snapshot);
         }
+        self.content_changed(uri);
     }
 
     /// Requests whose client gave up need no answer any more.
     pub fn drop_cancelled(&mut self) {
         self.jobs.cancel_abandoned();
+        self.release_workspace(false);
     }
 }

@@ -11,7 +11,7 @@ use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::ls_types::*;
 use tower_lsp::{LanguageServer, LspService};
 
-use crate::protocol::WorkloadIrParams;
+use crate::protocol::{ContentParams, TrustParams, WorkloadIrParams};
 use crate::session::Session;
 
 /// Work for the loop.
@@ -52,6 +52,8 @@ impl Edge {
             .custom_method("mvm/workloadIr", Edge::workload_ir)
             .custom_method("window/workDoneProgress/cancel", Edge::work_done_progress_cancel)
             .custom_method("$/setTrace", Edge::set_trace)
+            .custom_method("workspace/textDocumentContent", Edge::text_document_content)
+            .custom_method("mvm/setTrust", Edge::set_trust)
             .finish();
         (service, tasks)
     }
@@ -87,6 +89,14 @@ impl Edge {
     }
 
     async fn set_trace(&self, _: SetTraceParams) {}
+
+    async fn text_document_content(&self, params: ContentParams) -> Result<Value> {
+        self.ask(move |s, reply| s.text_document_content(&params, reply)).await
+    }
+
+    async fn set_trust(&self, params: TrustParams) {
+        self.tell(move |s| s.set_trust(params.trusted)).await;
+    }
 }
 
 /// Handlers whose answer is at hand when the loop looks at the request.
@@ -110,6 +120,18 @@ macro_rules! analysed {
     };
 }
 
+/// Handlers that look at other files of the workspace, too.
+macro_rules! across {
+    ($($name:ident($params:ty) at $($uri:ident).+ -> $result:ty;)*) => {
+        $(async fn $name(&self, params: $params) -> Result<$result> {
+            self.ask(move |s, reply| s.with_workspace(reply, move |s, reply| {
+                let uri = params.$($uri).+.clone();
+                s.with_snapshot(&uri, reply, move |s, snapshot| s.$name(&snapshot, params));
+            })).await
+        })*
+    };
+}
+
 macro_rules! told {
     ($($name:ident($params:ty);)*) => {
         $(async fn $name(&self, params: $params) {
@@ -123,14 +145,26 @@ impl LanguageServer for Edge {
         initialize(InitializeParams) -> InitializeResult;
         completion(CompletionParams) -> Option<CompletionResponse>;
         signature_help(SignatureHelpParams) -> Option<SignatureHelp>;
-        folding_range(FoldingRangeParams) -> Option<Vec<FoldingRange>>;
     }
     analysed! {
         hover(HoverParams) at text_document_position_params.text_document.uri -> Option<Hover>;
         code_action(CodeActionParams) at text_document.uri -> Option<CodeActionResponse>;
         code_lens(CodeLensParams) at text_document.uri -> Option<Vec<CodeLens>>;
         document_symbol(DocumentSymbolParams) at text_document.uri -> Option<DocumentSymbolResponse>;
+        document_link(DocumentLinkParams) at text_document.uri -> Option<Vec<DocumentLink>>;
+        document_highlight(DocumentHighlightParams) at text_document_position_params.text_document.uri -> Option<Vec<DocumentHighlight>>;
+        folding_range(FoldingRangeParams) at text_document.uri -> Option<Vec<FoldingRange>>;
+        selection_range(SelectionRangeParams) at text_document.uri -> Option<Vec<SelectionRange>>;
+        inlay_hint(InlayHintParams) at text_document.uri -> Option<Vec<InlayHint>>;
+        semantic_tokens_full(SemanticTokensParams) at text_document.uri -> Option<SemanticTokensResult>;
+        semantic_tokens_range(SemanticTokensRangeParams) at text_document.uri -> Option<SemanticTokensRangeResult>;
+        prepare_rename(TextDocumentPositionParams) at text_document.uri -> Option<PrepareRenameResponse>;
         diagnostic(DocumentDiagnosticParams) at text_document.uri -> DocumentDiagnosticReportResult;
+    }
+    across! {
+        goto_definition(GotoDefinitionParams) at text_document_position_params.text_document.uri -> Option<GotoDefinitionResponse>;
+        references(ReferenceParams) at text_document_position.text_document.uri -> Option<Vec<Location>>;
+        rename(RenameParams) at text_document_position.text_document.uri -> Option<WorkspaceEdit>;
     }
     told! {
         initialized(InitializedParams);
@@ -145,6 +179,24 @@ impl LanguageServer for Edge {
 
     async fn shutdown(&self) -> Result<()> {
         self.ask(|s, reply| reply.send(s.shutdown())).await
+    }
+
+    async fn symbol(&self, params: WorkspaceSymbolParams) -> Result<Option<WorkspaceSymbolResponse>> {
+        self.ask(move |s, reply| {
+            s.with_workspace(reply, move |s, reply| reply.send(Ok(s.symbol(&params))));
+        })
+        .await
+    }
+
+    async fn workspace_diagnostic(
+        &self,
+        params: WorkspaceDiagnosticParams,
+    ) -> Result<WorkspaceDiagnosticReportResult> {
+        self.ask(move |s, reply| s.workspace_diagnostic(params, reply)).await
+    }
+
+    async fn code_action_resolve(&self, action: CodeAction) -> Result<CodeAction> {
+        self.ask(move |s, reply| s.code_action_resolve(action, reply)).await
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<Value>> {

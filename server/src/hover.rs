@@ -31,6 +31,11 @@ impl Session {
             parts.push(format!("IR `{pointer}`\n\n```json\n{}\n```", pretty(&value)));
             range.get_or_insert(at);
         }
+        let finding = snapshot.findings_at(&(offset..offset)).next();
+        if let Some(finding) = finding {
+            parts.extend(crate::rule_docs::page(finding.rule).map(|page| about(&page)));
+            range.get_or_insert(finding.range.clone());
+        }
         if parts.is_empty() {
             return Ok(None);
         }
@@ -147,6 +152,17 @@ fn pretty(value: &Value) -> String {
         lines.push("…");
     }
     lines.join("\n")
+}
+
+/// A rule's page up to its examples, which are long; its heading one level lower.
+fn about(page: &str) -> String {
+    let text = page.split("\n## Found").next().unwrap_or(page);
+    let table = |l: &&str| !l.starts_with('|');
+    text.lines()
+        .filter(table)
+        .map(|l| l.replacen("# ", "## ", usize::from(l.starts_with('#'))))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Markdown for clients that show text as it is.

@@ -189,6 +189,14 @@ impl Jobs {
         self.running.values().filter(|j| j.reply.is_cancelled()).for_each(|j| j.cancel.cancel());
     }
 
+    /// Waits until every job has said how it ended.
+    pub fn settle(&mut self) {
+        let Some(runtime) = &self.runtime else { return };
+        for job in self.running.values_mut() {
+            let _ = runtime.block_on(&mut job.task);
+        }
+    }
+
     /// Waits, so long at most, until no job is left.
     pub fn wait(&mut self, limit: Duration) {
         let Some(runtime) = self.runtime.take() else { return };
@@ -201,7 +209,7 @@ impl Jobs {
         runtime.shutdown_timeout(Duration::from_millis(200));
     }
 
-    fn runtime(&mut self) -> std::io::Result<&Runtime> {
+    pub(crate) fn runtime(&mut self) -> std::io::Result<&Runtime> {
         if self.runtime.is_none() {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -340,7 +348,7 @@ impl Session {
         self.lenses_changed();
     }
 
-    fn lenses_changed(&mut self) {
+    pub(crate) fn lenses_changed(&mut self) {
         if self.client.refreshes_lenses {
             self.refresh("workspace/codeLens/refresh");
         }

@@ -1,11 +1,10 @@
-//! What is drawn around declarations: code lenses, document symbols, folding.
+//! What is drawn around declarations: code lenses and document symbols.
 
 use mvm_compiler::AppDeclaration;
 use serde_json::json;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::ls_types::*;
 
-use crate::lexical::Lexical;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
@@ -16,6 +15,7 @@ impl Session {
         if !self.settings.code_lens {
             return Ok(Some(Vec::new()));
         }
+        self.look_for_machines();
         let mut lenses = Vec::new();
         for declared in snapshot.analysis.declarations.iter() {
             let start = snapshot.text.position(declared.decorator.start);
@@ -35,8 +35,17 @@ impl Session {
                 lens("Build".into(), "mvm.build");
                 lens("Run".into(), "mvm.run");
             }
+            let workload = snapshot.workload_id(declared).unwrap_or_default();
+            for machine in self.machines_of(&workload, &declared.name) {
+                let argument = json!({ "uri": snapshot.uri, "name": declared.name, "machine": machine });
+                let title = format!("Running as {machine}: stop");
+                let command = Command { title, command: "mvm.stop".into(), arguments: Some(vec![argument]) };
+                lenses.push(CodeLens { range, command: Some(command), data: None });
+            }
             if let Some(last) = self.jobs.last_result(&snapshot.uri, &declared.name) {
-                lens(last.to_owned(), "mvm.showIr");
+                let command =
+                    Command { title: last.to_owned(), command: "mvm.showIr".into(), arguments: arguments() };
+                lenses.push(CodeLens { range, command: Some(command), data: None });
             }
         }
         Ok(Some(lenses))
@@ -63,21 +72,6 @@ impl Session {
         }
         let nested = declared.iter().map(|d| symbol(snapshot, d)).collect();
         Ok(Some(DocumentSymbolResponse::Nested(nested)))
-    }
-
-    /// `textDocument/foldingRange`: brackets that span lines.
-    pub fn folding_range(&mut self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
-        let Some(doc) = self.docs.get(&params.text_document.uri) else { return Ok(None) };
-        let source = doc.text.contents();
-        let mut ranges: Vec<FoldingRange> = Vec::new();
-        for bracket in Lexical::new(&source).brackets.iter().filter(|b| b.closed) {
-            let (start, end) = (doc.text.position(bracket.open).line, doc.text.position(bracket.close).line);
-            let known = ranges.iter().rev().take(8).any(|r| r.start_line == start);
-            if end > start + 1 && !known {
-                ranges.push(FoldingRange { start_line: start, end_line: end - 1, ..FoldingRange::default() });
-            }
-        }
-        Ok(Some(ranges))
     }
 }
 

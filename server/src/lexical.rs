@@ -67,14 +67,17 @@ impl<'a> Lexical<'a> {
         Lexical { text, brackets, strings, comments, modules, names }
     }
 
-    /// Does the text import the product at all?
-    pub fn imports_mvm(&self) -> bool {
-        !self.modules.is_empty() || !self.names.is_empty()
-    }
-
     /// The name that the module has here, `mvm` when it is not imported.
     pub fn module(&self) -> &str {
         self.modules.first().copied().unwrap_or("mvm")
+    }
+
+    /// How a helper is written here, and whether the import for it is missing.
+    pub fn spelled(&self, helper: &str) -> (String, bool) {
+        if let Some((alias, _)) = self.names.iter().find(|(_, name)| **name == helper) {
+            return ((*alias).to_owned(), false);
+        }
+        (format!("{}.{helper}", self.module()), self.modules.is_empty())
     }
 
     /// The helper that a dotted name means.

@@ -27,6 +27,8 @@ pub enum Key {
     Progress(String),
     /// A request for a refresh, by method.
     Refresh(&'static str),
+    /// A request to read a virtual document again, by its URI.
+    Content(String),
 }
 
 struct Waiting {
@@ -137,6 +139,13 @@ impl Outbox {
             queue.broken = true;
         }
         self.shared.changed.notify_all();
+    }
+
+    /// All that waits, in order, without writing it.
+    pub fn take(&self) -> Vec<Vec<u8>> {
+        let mut queue = self.lock();
+        let numbers: Vec<u64> = queue.waiting.keys().copied().collect();
+        numbers.into_iter().filter_map(|n| queue.remove(n)).map(|w| w.body).collect()
     }
 
     /// No more will come; the writer ends when all is written.

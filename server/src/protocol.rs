@@ -15,6 +15,20 @@ pub struct WorkloadIrParams {
     pub subscribe: Option<bool>,
 }
 
+/// Parameters of `workspace/textDocumentContent` (LSP 3.18).
+#[derive(Clone, Debug, Deserialize)]
+pub struct ContentParams {
+    /// `mvm-ir:…`, as `mvm.showIr` returns it.
+    pub uri: Uri,
+}
+
+/// Parameters of `mvm/setTrust`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct TrustParams {
+    /// The user trusts the workspace now, or no longer.
+    pub trusted: bool,
+}
+
 /// Answer to `mvm/workloadIr`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

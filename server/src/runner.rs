@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use vmm_core::machine::{CallOutcome, CallRequest, HypervisorChoice};
+use vmm_core::machine::{CallOutcome, CallRequest, HypervisorChoice, MachineInfo};
 use vmm_core::workflow::{self, BuildOptions, LaunchOptions, OutputSink, RunRequest};
 use vmm_core::{Context, Home, Result, secrets};
 use workload_ir::Workload;
@@ -59,10 +59,35 @@ pub struct JobResult {
 /// A job in flight.
 pub type JobFuture = Pin<Box<dyn Future<Output = Result<JobResult>> + Send>>;
 
+/// The machines, being looked for.
+pub type MachinesFuture = Pin<Box<dyn Future<Output = Vec<MachineInfo>> + Send>>;
+
+/// A machine that is being stopped.
+pub type StopFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
 /// Builds and runs.
 pub trait Runner: Send + Sync {
     /// Starts a job. Dropping the future ends it too.
     fn start(&self, request: JobRequest, ctx: Context) -> JobFuture;
+
+    /// The names of the secrets in the host's store; none where there is no store.
+    fn secret_names(&self) -> Vec<String> {
+        let store = Home::from_env().and_then(|home| secrets::Store::open(&home));
+        store.and_then(|store| store.list()).unwrap_or_default()
+    }
+
+    /// The machines that run on this host; `None`: certainly none.
+    fn machines(&self) -> Option<MachinesFuture> {
+        let home = Home::from_env().ok()?;
+        let mut entries = std::fs::read_dir(home.state().join("machines")).ok()?;
+        entries.next()?.ok()?;
+        Some(Box::pin(async move { workflow::list(&home).await.unwrap_or_default() }))
+    }
+
+    /// Stops one of them.
+    fn stop_machine(&self, name: String, ctx: Context) -> StopFuture {
+        Box::pin(async move { workflow::down(&Home::from_env()?, &name, &ctx).await })
+    }
 
     /// Puts a value into the host's store of secrets.
     fn store_secret(&self, name: &str, value: &secrets::Value) -> Result<()> {

@@ -10,14 +10,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_lsp::jsonrpc::{Error, Id, Request, Response};
 use tower_lsp::{ExitedError, LspService};
 use tower_service::Service;
 
+use crate::content::SCHEME;
 use crate::edge::{Edge, Tasks};
 use crate::inbox::{Event, Inbox};
 use crate::outbox::Outbox;
+use crate::record::Recorder;
 use crate::runner::Runner;
 use crate::session::Session;
 use crate::wire::{Frame, FrameReader};
@@ -37,9 +39,24 @@ pub fn serve(
     output: impl Write + Send + 'static,
     runner: Arc<dyn Runner>,
 ) -> i32 {
+    serve_recorded(input, output, runner, None)
+}
+
+/// The same, with a recording of what passes.
+pub fn serve_recorded(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+    runner: Arc<dyn Runner>,
+    recorder: Option<Recorder>,
+) -> i32 {
     let inbox = Inbox::default();
     let outbox = Outbox::new();
-    let started = spawn_reader(input, inbox.clone()).and_then(|_| spawn_writer(output, &outbox, &inbox));
+    let output: Box<dyn Write + Send> = match &recorder {
+        Some(recorder) => Box::new(recorder.writer(output)),
+        None => Box::new(output),
+    };
+    let started =
+        spawn_reader(input, inbox.clone(), recorder).and_then(|_| spawn_writer(output, &outbox, &inbox));
     let Ok(writer) = started else { return 4 };
 
     let session = Session::new(inbox.clone(), outbox.clone(), runner);
@@ -52,12 +69,55 @@ pub fn serve(
     code
 }
 
-fn spawn_reader(input: impl Read + Send + 'static, inbox: Inbox) -> std::io::Result<thread::JoinHandle<()>> {
+/// A server that is driven by hand: a message in, what is said out, nothing beside the caller's thread.
+pub struct Stepper {
+    inner: Loop,
+}
+
+impl Stepper {
+    /// A session that waits for `initialize`.
+    pub fn new(runner: Arc<dyn Runner>) -> Self {
+        let (inbox, outbox) = (Inbox::default(), Outbox::new());
+        let mut session = Session::new(inbox.clone(), outbox.clone(), runner);
+        session.deterministic = true;
+        Stepper { inner: Loop::new(session, inbox, outbox) }
+    }
+
+    /// Works one message off, and all that follows from it; `Some` is the exit code.
+    pub fn step(&mut self, body: &[u8]) -> Option<i32> {
+        let mut event = Event::Frame(body.to_vec());
+        loop {
+            if let Some(code) = self.inner.handle(event) {
+                self.inner.session.stop_everything(STOP_LIMIT);
+                return Some(code);
+            }
+            self.inner.guarded(Session::settle);
+            self.inner.poll_pending();
+            event = self.inner.inbox.try_pop()?;
+        }
+    }
+
+    /// What was said since the last time.
+    pub fn said(&self) -> Vec<Vec<u8>> {
+        self.inner.outbox.take()
+    }
+}
+
+fn spawn_reader(
+    input: impl Read + Send + 'static,
+    inbox: Inbox,
+    recorder: Option<Recorder>,
+) -> std::io::Result<thread::JoinHandle<()>> {
     let read = move || {
         let mut reader = FrameReader::new(input);
         loop {
             match reader.next_frame() {
-                Ok(Frame::Body(body)) => inbox.push(Event::Frame(body)),
+                Ok(Frame::Body(body)) => {
+                    if let Some(recorder) = &recorder {
+                        recorder.client(&body);
+                    }
+                    inbox.push(Event::Frame(body));
+                }
                 Ok(Frame::Garbage(why)) => inbox.push(Event::Garbage(why)),
                 Ok(Frame::End | Frame::Truncated) | Err(_) => return inbox.push(Event::End),
             }
@@ -81,6 +141,8 @@ struct Loop {
     service: LspService<Edge>,
     tasks: Tasks,
     pending: Vec<(Option<Id>, Answer)>,
+    /// The request that asked for our capabilities.
+    initialize: Option<Id>,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -110,7 +172,7 @@ fn some<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Erro
 impl Loop {
     fn new(session: Session, inbox: Inbox, outbox: Outbox) -> Self {
         let (service, tasks) = Edge::service();
-        Loop { session, service, tasks, pending: Vec::new(), inbox, outbox }
+        Loop { session, service, tasks, pending: Vec::new(), initialize: None, inbox, outbox }
     }
 
     fn run(mut self) -> i32 {
@@ -201,6 +263,13 @@ impl Loop {
     }
 
     fn call(&mut self, method: String, id: Option<Id>, params: Option<Value>) {
+        if method == "initialize" {
+            self.initialize.clone_from(&id);
+            // Newer than the types of the framework: read here, and answered in `respond`.
+            let shows =
+                params.as_ref().and_then(|p| p.pointer("/capabilities/workspace/textDocumentContent"));
+            self.session.shows_content = shows.is_some_and(Value::is_object);
+        }
         let mut request = Request::build(method);
         if let Some(id) = id.clone() {
             request = request.id(id);
@@ -235,7 +304,7 @@ impl Loop {
                 Poll::Ready(answer) => {
                     let (id, _) = self.pending.remove(i);
                     match (answer, id) {
-                        (Ok(Some(response)), _) => self.outbox.respond(&response),
+                        (Ok(Some(response)), _) => self.respond(response),
                         // The service swallows unknown `$/` requests; the specification wants them answered.
                         (Ok(None), Some(id)) => self.respond_error(id, Error::method_not_found()),
                         (Err(_), Some(id)) => self.respond_error(id, Error::invalid_request()),
@@ -244,6 +313,18 @@ impl Loop {
                 }
             }
         }
+    }
+
+    fn respond(&mut self, response: Response) {
+        let asked = self.initialize.take_if(|id| id == response.id()).is_some();
+        if !asked || !self.session.shows_content || !response.is_ok() {
+            return self.outbox.respond(&response);
+        }
+        let (id, mut result) = response.into_parts();
+        if let Ok(result) = &mut result {
+            result["capabilities"]["workspace"]["textDocumentContent"] = json!({ "schemes": [SCHEME] });
+        }
+        self.outbox.respond(&Response::from_parts(id, result));
     }
 
     fn respond_error(&self, id: Id, error: Error) {

@@ -14,11 +14,14 @@ use crate::capabilities::{self, Client};
 use crate::documents::Documents;
 use crate::inbox::Inbox;
 use crate::jobs::Jobs;
+use crate::machines::Machines;
 use crate::outbox::{Key, Outbox};
 use crate::pages::Pages;
+use crate::pull::Held;
 use crate::runner::Runner;
 use crate::settings::Settings;
 use crate::text::Encoding;
+use crate::workspace::Workspace;
 
 /// What is done when the client answers a request of ours.
 type Continuation = Box<dyn FnOnce(&mut Session, Option<Value>) + Send>;
@@ -37,6 +40,16 @@ pub struct Session {
     pub(crate) previews: HashSet<Uri>,
     pub(crate) jobs: Jobs,
     pub(crate) pages: Pages,
+    pub(crate) workspace: Workspace,
+    pub(crate) machines: Machines,
+    /// A `workspace/diagnostic` that waits for news.
+    pub(crate) held: Option<Held>,
+    /// Virtual documents that the client shows, and their sources.
+    pub(crate) contents: HashMap<String, Uri>,
+    /// Everything happens in the loop, so that a replay is the same every time.
+    pub(crate) deterministic: bool,
+    /// The client shows virtual documents (LSP 3.18).
+    pub(crate) shows_content: bool,
     awaited: HashMap<Id, Continuation>,
     next_request: i64,
     shut_down: bool,
@@ -59,6 +72,12 @@ impl Session {
             previews: HashSet::new(),
             jobs: Jobs::default(),
             pages: Pages::default(),
+            workspace: Workspace::default(),
+            machines: Machines::default(),
+            held: None,
+            contents: HashMap::new(),
+            deterministic: false,
+            shows_content: false,
             awaited: HashMap::new(),
             next_request: 0,
             shut_down: false,
@@ -70,6 +89,7 @@ impl Session {
     /// `initialize`
     pub fn initialize(&mut self, params: InitializeParams) -> Result<InitializeResult> {
         self.client = Client::new(&params.capabilities);
+        self.client.contents = self.shows_content;
         match Settings::parse(params.initialization_options.as_ref()) {
             Ok(settings) => self.settings = settings,
             Err(why) => {
@@ -79,7 +99,7 @@ impl Session {
         let offered = params.capabilities.general.as_ref().and_then(|g| g.position_encodings.as_deref());
         self.encoding = self.settings.forced_encoding().unwrap_or_else(|| Encoding::negotiate(offered));
         self.roots = roots_of(&params);
-        if let Some(pid) = params.process_id {
+        if let Some(pid) = params.process_id.filter(|_| !self.deterministic) {
             crate::parent::watch(pid, self.inbox.clone());
         }
         Ok(InitializeResult {
@@ -98,9 +118,9 @@ impl Session {
             let registration = json!({ "registrations": [{
                 "id": "mvm-watch", "method": "workspace/didChangeWatchedFiles",
                 "registerOptions": { "watchers": [
-                    { "globPattern": "**/{pyproject.toml,mvm.toml,.gitignore,.mvmignore}" },
+                    { "globPattern": "**/{pyproject.toml,pylock.toml,mvm.toml,.gitignore,.mvmignore}" },
                     { "globPattern": "**/*.{py,lock,txt,in}" },
-                    { "globPattern": "**/{package.json,package-lock.json,pnpm-lock.yaml}" },
+                    { "globPattern": "**/{package.json,package-lock.json,pnpm-lock.yaml,index.json}" },
                 ] },
             }] });
             self.request("client/registerCapability", registration, |_, _| {});
@@ -141,7 +161,8 @@ impl Session {
             return;
         }
         let updated = self.settings.updated(section).map(|mut new| {
-            // Trust is given at the start only: a workspace must not grant it to itself through its settings file.
+            // A workspace must not grant itself trust through its settings file: settings can only take it away. It is
+            // raised by `mvm/setTrust`, which an editor sends, or by `mvm.trust`, which the user runs.
             new.trusted &= self.settings.trusted;
             new
         });
@@ -156,6 +177,18 @@ impl Session {
                 self.tell_once(MessageType::ERROR, text);
             }
         }
+    }
+
+    /// `mvm/setTrust`: the editor's own word, which no file of the workspace can say.
+    pub fn set_trust(&mut self, trusted: bool) {
+        if self.settings.trusted == trusted {
+            return;
+        }
+        self.settings.trusted = trusted;
+        if !trusted {
+            self.jobs.cancel_all();
+        }
+        self.lenses_changed();
     }
 
     /// `workspace/didChangeWorkspaceFolders`
@@ -175,6 +208,7 @@ impl Session {
     /// `shutdown`
     pub fn shutdown(&mut self) -> Result<()> {
         self.shut_down = true;
+        self.release_workspace(true);
         self.jobs.cancel_all();
         Ok(())
     }
@@ -184,10 +218,21 @@ impl Session {
         self.shut_down
     }
 
+    /// In a replay: what changed is looked at, and jobs are waited for, before the next message.
+    pub fn settle(&mut self) {
+        self.idle();
+        self.jobs.settle();
+    }
+
     /// The session is over: cancels what was started and waits, so long at most, until it is gone.
     pub fn stop_everything(&mut self, limit: Duration) {
         self.jobs.cancel_all();
         self.jobs.wait(limit);
+    }
+
+    pub(crate) fn new_id(&mut self) -> Id {
+        self.next_request += 1;
+        Id::String(format!("mvm-{}", self.next_request))
     }
 
     /// A request of ours. The loop goes on; `then` runs when the answer is there (`None`: an error).
@@ -197,16 +242,14 @@ impl Session {
         params: Value,
         then: impl FnOnce(&mut Session, Option<Value>) + Send + 'static,
     ) {
-        self.next_request += 1;
-        let id = Id::String(format!("mvm-{}", self.next_request));
+        let id = self.new_id();
         self.outbox.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }), None);
         self.awaited.insert(id, Box::new(then));
     }
 
     /// Asks the client to ask again; several are one.
     pub(crate) fn refresh(&mut self, method: &'static str) {
-        self.next_request += 1;
-        let id = Id::String(format!("mvm-{}", self.next_request));
+        let id = self.new_id();
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method });
         self.outbox.send(&message, Some(Key::Refresh(method)));
     }

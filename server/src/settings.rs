@@ -25,6 +25,8 @@ pub struct Settings {
     pub client_preview: bool,
     /// Code lenses above declarations.
     pub code_lens: bool,
+    /// Hints in calls: defaults that apply, what constants stand for.
+    pub inlay_hints: bool,
     /// What `[tool.mvm.check]` may say; the project file wins over it key by key.
     pub check: Value,
 }
@@ -39,6 +41,7 @@ impl Default for Settings {
             position_encoding: None,
             client_preview: false,
             code_lens: true,
+            inlay_hints: true,
             check: Value::Null,
         }
     }
@@ -67,7 +70,7 @@ impl Settings {
             let only = merged.get(key).map(|v| serde_json::json!({ key: v }));
             only.and_then(|v| serde_json::from_value::<Settings>(v).err()).map(|e| format!("`{key}`: {e}"))
         };
-        const KEYS: [&str; 7] = [
+        const KEYS: [&str; 8] = [
             "trusted",
             "hypervisor",
             "allowSubstitute",
@@ -75,6 +78,7 @@ impl Settings {
             "positionEncoding",
             "clientPreview",
             "codeLens",
+            "inlayHints",
         ];
         if let Some(why) = KEYS.iter().find_map(|k| one(k)) {
             return Err(why);

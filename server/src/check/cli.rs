@@ -22,6 +22,14 @@ pub struct Cli {
     #[arg(long, conflicts_with = "check")]
     pub stdio: bool,
 
+    /// Record the session, secrets masked.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "replay"])]
+    pub record: Option<PathBuf>,
+
+    /// Replay the client's side of a recording and print what the server says.
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub replay: Option<PathBuf>,
+
     /// How to check and print.
     #[command(flatten)]
     pub options: CheckOptions,
