@@ -78,6 +78,16 @@ impl Client {
         client
     }
 
+    /// In a workspace of one folder.
+    pub fn in_folder(capabilities: Value, options: Value, runner: Arc<dyn Runner>, folder: &str) -> Self {
+        let mut client = Client::raw(runner);
+        let params = json!({ "processId": std::process::id(), "rootUri": null, "capabilities": capabilities,
+            "initializationOptions": options, "workspaceFolders": [{ "uri": folder, "name": "folder" }] });
+        client.request("initialize", params).unwrap();
+        client.notify("initialized", json!({}));
+        client
+    }
+
     pub fn new() -> Self {
         Client::with(capabilities(), json!({}), Arc::new(Scripted::default()))
     }
@@ -227,6 +237,36 @@ pub fn marked(text: &str) -> (String, Value) {
     (text.replacen("$0", "", 1), Client::at(line as u32, column as u32))
 }
 
+/// A text with a client's edits applied: from the last to the first, positions counted in UTF-16.
+pub fn apply(text: &str, edits: &[Value]) -> String {
+    let offset = |p: &Value| {
+        let mut start = 0;
+        for _ in 0..p["line"].as_u64().unwrap() {
+            start += text[start..].find('\n').map_or(text.len() - start, |i| i + 1);
+        }
+        let mut units = p["character"].as_u64().unwrap() as usize;
+        let mut at = start;
+        for c in text[start..].chars() {
+            if units == 0 {
+                break;
+            }
+            units -= c.len_utf16();
+            at += c.len_utf8();
+        }
+        at
+    };
+    let mut sorted: Vec<_> = edits
+        .iter()
+        .map(|e| (offset(&e["range"]["start"]), offset(&e["range"]["end"]), e["newText"].as_str().unwrap()))
+        .collect();
+    sorted.sort_by_key(|e| (e.0, e.1));
+    let mut out = text.to_owned();
+    for (start, end, new) in sorted.into_iter().rev() {
+        out.replace_range(start..end, new);
+    }
+    out
+}
+
 /// What a scripted job does.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Script {
@@ -242,15 +282,30 @@ pub enum Script {
 pub struct Scripted {
     pub script: Mutex<Script>,
     pub requests: Mutex<Vec<JobRequest>>,
+    pub machines: Mutex<Vec<vmm_core::machine::MachineInfo>>,
 }
 
 impl Scripted {
     pub fn new(script: Script) -> Arc<Self> {
-        Arc::new(Scripted { script: Mutex::new(script), requests: Mutex::default() })
+        Arc::new(Scripted { script: Mutex::new(script), ..Scripted::default() })
     }
 }
 
 impl Runner for Scripted {
+    fn secret_names(&self) -> Vec<String> {
+        vec!["stored-on-this-host".into()]
+    }
+
+    fn machines(&self) -> Option<mvm_lsp::runner::MachinesFuture> {
+        let running = self.machines.lock().unwrap().clone();
+        (!running.is_empty()).then(|| Box::pin(async move { running }) as _)
+    }
+
+    fn stop_machine(&self, name: String, _: Context) -> mvm_lsp::runner::StopFuture {
+        self.machines.lock().unwrap().retain(|m| m.name != name);
+        Box::pin(async { Ok(()) })
+    }
+
     fn start(&self, request: JobRequest, ctx: Context) -> JobFuture {
         let script = *self.script.lock().unwrap();
         self.requests.lock().unwrap().push(request.clone());

@@ -17,7 +17,7 @@ use workload_ir::{Entrypoint, Format, Workload};
 pub const TOOL: &str = include_str!("tool.py");
 
 /// Functions of the app that are served.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 12] = [
     "run",
     "boom",
     "forever",
@@ -25,7 +25,6 @@ const FUNCTIONS: [&str; 13] = [
     "thing",
     "hog",
     "fork",
-    "fork_sessions",
     "spam",
     "die",
     "variable",
@@ -114,7 +113,7 @@ impl World {
             name: name.into(),
             hypervisor: HypervisorChoice::Auto,
             connect_to: Vec::new(),
-            boot_timeout: Duration::from_secs(300),
+            boot_timeout: Duration::from_secs(120),
             ephemeral: true,
         }
     }
@@ -161,8 +160,7 @@ pub fn request(function: &str, args: serde_json::Value) -> CallRequest {
     CallRequest {
         function: Some(function.into()),
         args: args.as_array().cloned().unwrap_or_default(),
-        // Nothing that is expected to end is given up because the host is busy.
-        timeout: Some(Duration::from_secs(120)),
+        timeout: Some(Duration::from_secs(30)),
         ..CallRequest::default()
     }
 }
