@@ -27,6 +27,31 @@ pub(crate) fn split(range: &TextRange) -> (usize, TextRange) {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bases<'a>(pub &'a [usize]);
 
+/// [`Bases`] that are kept: thousands of declarations with few dependencies need no memory beyond their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    few: [usize; 3],
+    count: usize,
+    /// All of them, when they are more than fit.
+    many: Vec<usize>,
+}
+
+impl Places {
+    pub fn new(own: usize, dependencies: &[usize], place: impl Fn(usize) -> usize) -> Self {
+        let mut places = Places { few: [own, 0, 0], count: 1 + dependencies.len(), many: Vec::new() };
+        if places.count > places.few.len() {
+            places.many = std::iter::once(own).chain(dependencies.iter().map(|s| place(*s))).collect();
+        } else {
+            places.few[1..].iter_mut().zip(dependencies).for_each(|(at, s)| *at = place(*s));
+        }
+        places
+    }
+
+    pub fn as_bases(&self) -> Bases<'_> {
+        Bases(if self.many.is_empty() { &self.few[..self.count] } else { &self.many })
+    }
+}
+
 impl Bases<'_> {
     /// Address → range in the file.
     pub fn resolve(&self, range: &TextRange) -> TextRange {

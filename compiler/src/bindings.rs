@@ -20,9 +20,9 @@ pub(crate) enum How {
     /// By a plain assignment at module level, whose value starts here.
     Value(usize),
     /// By an import at module level.
-    Import(Imported),
+    Import(Box<Imported>),
     /// By an import inside a compound statement.
-    ConditionalImport(Imported),
+    ConditionalImport(Box<Imported>),
     /// By a function definition.
     Function,
     /// Otherwise: ``is bound in a branch or loop``.
@@ -69,7 +69,7 @@ pub(crate) fn of(text: &str, item: &Item) -> Vec<Binding> {
 }
 
 fn imported(i: Imported) -> Binding {
-    Binding { name: i.local.clone(), range: i.range.clone(), how: How::Import(i) }
+    Binding { name: i.local.clone(), range: i.range.clone(), how: How::Import(Box::new(i)) }
 }
 
 /// A name at an offset.

@@ -4,15 +4,14 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::analysis::{Analysis, Config, FileContext};
-use crate::compose;
+use crate::compose::{self, Setting};
 use crate::declare::{self, ItemResult, ParsedHead};
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
 use crate::items::{Item, ItemKind, Splitter};
-use crate::names::ItemFacts;
-
-/// Fewer heads than this are parsed on one thread.
-const PARALLEL: usize = 64;
+use crate::module::Module;
+use crate::names::{ItemFacts, Use};
+use crate::parallel;
 
 /// What is kept of one item.
 #[derive(Debug)]
@@ -20,11 +19,23 @@ pub(crate) struct Slot {
     /// Tells items apart that were read at different times: equal stamps, equal text.
     pub stamp: usize,
     pub facts: ItemFacts,
-    pub head: OnceLock<ParsedHead>,
-    /// Result of evaluation and rules, and the fingerprint of what it depends on.
-    pub result: Option<(u64, Arc<Checked>)>,
+    pub head: OnceLock<Box<ParsedHead>>,
+    /// Result of evaluation and rules.
+    pub result: Option<Known>,
     /// Findings of the rules that read the plain text.
     pub plain: Option<Arc<Vec<Finding>>>,
+}
+
+/// A result and what it depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// Fingerprint of imports and names.
+    pub fingerprint: u64,
+    /// The module it was last seen to hold in.
+    pub epoch: u64,
+    /// The items behind the item's names.
+    pub uses: Arc<[Use]>,
+    pub checked: Arc<Checked>,
 }
 
 /// An item's declarations and all findings about them.
@@ -43,6 +54,9 @@ pub struct Document {
     items: Vec<Item>,
     slots: Vec<Slot>,
     next_stamp: usize,
+    /// What is known of the whole module, while edits leave its names alone.
+    module: Option<Module>,
+    next_epoch: u64,
     /// What the cached results were made with.
     setting: Option<(FileContext, Config)>,
     last: Option<Arc<Analysis>>,
@@ -64,6 +78,11 @@ impl Document {
     /// The top-level items.
     pub fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
     /// Replaces a range of bytes. A range that is not in the text or cuts a character is moved to the nearest place
@@ -121,10 +140,8 @@ impl Document {
         let fresh = splitter.items;
         let fresh_count = fresh.len();
         let mut items = old;
-        let tail: Vec<Item> = items.drain(kept..).map(|item| item.shifted(delta)).collect();
-        items.truncate(first);
-        items.extend(fresh);
-        items.extend(tail);
+        items.splice(first..kept, fresh);
+        items[first + fresh_count..].iter_mut().for_each(|item| *item = item.shifted(delta));
         self.items = items;
 
         let mut next = self.next_stamp;
@@ -135,7 +152,13 @@ impl Document {
         .take(fresh_count)
         .collect();
         self.next_stamp = next;
-        self.slots.splice(first..kept.min(self.slots.len()), new_slots);
+        let old_slots: Vec<Slot> = self.slots.splice(first..kept.min(self.slots.len()), new_slots).collect();
+        let new_slots = &self.slots[first..first + fresh_count];
+        let holds =
+            |module: &mut Module| module.replace(&self.text, &self.items, first, &old_slots, new_slots);
+        if !self.module.as_mut().is_some_and(holds) {
+            self.module = None;
+        }
     }
 
     /// Analyses the text as it stands.
@@ -143,14 +166,22 @@ impl Document {
         let same = self.setting.as_ref().is_some_and(|(f, c)| f == file && c == config);
         if !same {
             self.slots.iter_mut().for_each(Slot::forget);
+            self.module = None;
             self.setting = Some((file.clone(), config.clone()));
             self.last = None;
         }
         if memchr::memmem::find(self.text.as_bytes(), b"mvm").is_none() {
             return Arc::default();
         }
+        let mut module = self.module.take().unwrap_or_else(|| {
+            self.next_epoch += 1;
+            Module::read(&self.text, &self.items, &self.slots, self.next_epoch)
+        });
+        let setting = Setting { file, config, facts };
         let analysis =
-            Arc::new(compose::analysis(&self.text, &self.items, &mut self.slots, file, config, facts));
+            Arc::new(compose::analysis(&self.text, &self.items, &mut self.slots, &mut module, &setting));
+        module.dead.clear();
+        self.module = module.findings.is_empty().then_some(module);
         self.last = Some(Arc::clone(&analysis));
         analysis
     }
@@ -168,7 +199,7 @@ impl Slot {
 
     /// The item's head, parsed.
     pub fn head(&self, text: &str) -> &ParsedHead {
-        self.head.get_or_init(|| declare::parse(text))
+        self.head.get_or_init(|| Box::new(declare::parse(text)))
     }
 }
 
@@ -176,20 +207,9 @@ impl Slot {
 pub(crate) fn parse_heads(text: &str, items: &[Item], slots: &[Slot], wanted: &[usize]) {
     let missing: Vec<usize> =
         wanted.iter().copied().filter(|i| slots.get(*i).is_some_and(|s| s.head.get().is_none())).collect();
-    let parse = |indices: &[usize]| {
-        for i in indices {
-            if let (Some(item), Some(slot)) = (items.get(*i), slots.get(*i)) {
-                slot.head(text.get(item.range()).unwrap_or(""));
-            }
-        }
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    if missing.len() < PARALLEL || cores < 2 {
-        return parse(&missing);
-    }
-    std::thread::scope(|scope| {
-        for part in missing.chunks(missing.len().div_ceil(cores)) {
-            scope.spawn(|| parse(part));
+    parallel::map(&missing, |i| {
+        if let (Some(item), Some(slot)) = (items.get(*i), slots.get(*i)) {
+            slot.head(text.get(item.range()).unwrap_or(""));
         }
     });
 }

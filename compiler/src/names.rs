@@ -3,14 +3,18 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
+
+use foldhash::fast::RandomState;
 
 use crate::bindings::{self, Binding, How};
 use crate::declare::{bidirectional, names_of, syntax_findings};
+use crate::document::Slot;
 use crate::eval::{Constant, Evaluator, Lookup, Scope};
 use crate::finding::TextRange;
-use crate::imports::{Imports, What};
 use crate::items::Item;
+use crate::module::Module;
 use crate::syntax::ast::{Expr, SyntaxError};
 use crate::syntax::parse_expr;
 
@@ -28,15 +32,25 @@ pub(crate) struct ParsedValue {
 /// What is known of an item by its text alone, made on demand.
 #[derive(Debug, Default)]
 pub(crate) struct ItemFacts {
-    bindings: OnceLock<Vec<Binding>>,
-    value: OnceLock<ParsedValue>,
+    bindings: OnceLock<Box<[Binding]>>,
+    value: OnceLock<Box<ParsedValue>>,
     constant: Mutex<Option<(u64, Arc<Constant>)>>,
 }
 
 impl ItemFacts {
+    /// The value of the item's constant, when it has been looked at.
+    pub fn constant(&self) -> Option<Arc<Constant>> {
+        self.constant.lock().ok()?.as_ref().map(|(_, constant)| Arc::clone(constant))
+    }
+
+    /// As [`ItemFacts::bindings`], if they are known.
+    pub fn known_bindings(&self) -> Option<&[Binding]> {
+        self.bindings.get().map(|b| &**b)
+    }
+
     /// The names that the item binds.
     pub fn bindings(&self, text: &str, item: &Item) -> &[Binding] {
-        self.bindings.get_or_init(|| bindings::of(text, item))
+        self.bindings.get_or_init(|| bindings::of(text, item).into_boxed_slice())
     }
 
     fn value(&self, text: &str, start: usize) -> &ParsedValue {
@@ -47,9 +61,18 @@ impl ItemFacts {
             names_of(&expr, &mut names);
             names.sort();
             names.dedup();
-            ParsedValue { expr, errors, names }
+            Box::new(ParsedValue { expr, errors, names })
         })
     }
+}
+
+/// An item that a name's meaning comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Use {
+    /// Its stamp.
+    pub stamp: usize,
+    /// It is a constant whose value is used; otherwise findings only point at it.
+    pub constant: bool,
 }
 
 /// A name's meaning, its fingerprint, and the item that defines it.
@@ -57,26 +80,25 @@ impl ItemFacts {
 struct Resolved {
     lookup: Lookup,
     fingerprint: u64,
-    /// Index and stamp of the defining item.
+    /// Index of the defining item.
     item: Option<usize>,
+    /// What it comes from.
+    uses: Vec<Use>,
 }
 
-/// One item as names see it.
-pub(crate) struct NamedItem<'a> {
-    pub item: Item,
-    pub stamp: usize,
-    pub facts: &'a ItemFacts,
+impl Resolved {
+    fn unknown() -> Self {
+        Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None, uses: Vec::new() }
+    }
 }
 
 /// The names of a module.
 pub(crate) struct Names<'a> {
     text: &'a str,
-    items: Vec<NamedItem<'a>>,
-    imports: Arc<Imports>,
-    index: HashMap<&'a str, Vec<(usize, &'a Binding)>>,
-    /// Items with `from elsewhere import *`.
-    stars: Vec<usize>,
-    resolved: RefCell<HashMap<String, Resolved>>,
+    items: &'a [Item],
+    slots: &'a [Slot],
+    module: &'a Module,
+    resolved: RefCell<HashMap<String, Rc<Resolved>, RandomState>>,
 }
 
 fn hash(value: impl Hash) -> u64 {
@@ -86,66 +108,56 @@ fn hash(value: impl Hash) -> u64 {
 }
 
 impl<'a> Names<'a> {
-    pub fn new(text: &'a str, items: Vec<NamedItem<'a>>, imports: Arc<Imports>) -> Self {
-        let mut index: HashMap<&'a str, Vec<(usize, &'a Binding)>> = HashMap::with_capacity(items.len());
-        let mut stars = Vec::new();
-        for (i, named) in items.iter().enumerate() {
-            for binding in named.facts.bindings(text, &named.item) {
-                match &binding.how {
-                    How::Import(imported) | How::ConditionalImport(imported) => {
-                        if let What::Star(module) = &imported.what {
-                            if module != "mvm" {
-                                stars.push(i);
-                            }
-                            continue;
-                        }
-                    }
-                    _ => {}
-                }
-                index.entry(&binding.name).or_default().push((i, binding));
-            }
-        }
-        Names { text, items, imports, index, stars, resolved: RefCell::default() }
+    pub fn new(text: &'a str, items: &'a [Item], slots: &'a [Slot], module: &'a Module) -> Self {
+        Names { text, items, slots, module, resolved: RefCell::default() }
     }
 
-    /// Every binding of a name: item index and binding.
-    pub fn bindings(&self, name: &str) -> &[(usize, &'a Binding)] {
-        self.index.get(name).map_or(&[], Vec::as_slice)
+    fn bindings(&self, name: &str) -> Vec<(usize, &'a Binding)> {
+        self.module.bindings(self.text, self.items, self.slots, name)
     }
 
-    /// What an item at `position` sees under these names, and a fingerprint of all of it.
-    pub fn scope<'n>(&self, names: &'n [String], position: usize) -> (Scope<'n>, u64) {
+    /// A fingerprint of all that an item at `position` sees under these names.
+    pub fn fingerprint(&self, names: &[String], position: usize) -> u64 {
+        self.fingerprint_at(names, position, 0)
+    }
+
+    fn fingerprint_at(&self, names: &[String], position: usize, depth: u32) -> u64 {
+        names.iter().filter(|name| !self.is_helper(name)).fold(0, |all: u64, name| {
+            let one = self.resolve(name, position, depth).fingerprint;
+            // Odd and arbitrary: the order of the names counts.
+            (all.rotate_left(23) ^ one).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
+    }
+
+    fn is_helper(&self, name: &str) -> bool {
+        self.module.imports.is_module(name) || self.module.imports.of_name(name).is_some()
+    }
+
+    /// What an item at `position` sees under these names.
+    pub fn scope<'n>(&self, names: &'n [String], position: usize) -> Scope<'n> {
         self.scope_at(names, position, 0)
     }
 
-    fn scope_at<'n>(&self, names: &'n [String], position: usize, depth: u32) -> (Scope<'n>, u64) {
-        let mut scope = Scope { imports: Arc::clone(&self.imports), names: HashMap::new() };
-        let mut hasher = DefaultHasher::new();
-        for name in names {
-            if self.imports.is_module(name) || self.imports.of_name(name).is_some() {
-                continue;
-            }
-            let resolved = self.resolve(name, position, depth);
-            resolved.fingerprint.hash(&mut hasher);
-            scope.names.insert(name, resolved.lookup);
-        }
-        (scope, hasher.finish())
+    fn scope_at<'n>(&self, names: &'n [String], position: usize, depth: u32) -> Scope<'n> {
+        let seen = names.iter().filter(|name| !self.is_helper(name));
+        let names = seen.map(|name| (name.as_str(), self.resolve(name, position, depth).lookup.clone()));
+        Scope { imports: Arc::clone(&self.module.imports), names: names.collect() }
     }
 
-    fn resolve(&self, name: &str, position: usize, depth: u32) -> Resolved {
+    fn resolve(&self, name: &str, position: usize, depth: u32) -> Rc<Resolved> {
         let known = self.resolved.borrow().get(name).cloned();
         let resolved = match known {
             Some(resolved) => resolved,
             None => {
-                let resolved = self.resolve_anywhere(name, depth);
-                self.resolved.borrow_mut().insert(name.to_owned(), resolved.clone());
+                let resolved = Rc::new(self.resolve_anywhere(name, depth));
+                self.resolved.borrow_mut().insert(name.to_owned(), Rc::clone(&resolved));
                 resolved
             }
         };
         match resolved.item {
             Some(item) if item >= position => {
                 let why = format!("`{name}` is bound below its use: move it above");
-                self.refused(why, &[(item, None, "it is bound here")], name)
+                Rc::new(self.refused(why, &[(item, None, "it is bound here")], name))
             }
             _ => resolved,
         }
@@ -155,53 +167,51 @@ impl<'a> Names<'a> {
         let related: Vec<_> = places
             .iter()
             .filter_map(|(item, range, why)| {
-                let named = self.items.get(*item)?;
+                let stamp = self.slots.get(*item)?.stamp;
                 let range = match range {
                     Some(range) => (*range).clone(),
                     None => {
-                        let binding = self.bindings(name).iter().find(|(i, _)| i == item)?;
-                        binding.1.range.clone()
+                        let bindings = self.bindings(name);
+                        bindings.iter().find(|(i, _)| i == item)?.1.range.clone()
                     }
                 };
-                Some((named.stamp, range, (*why).to_owned()))
+                Some((stamp, range, (*why).to_owned()))
             })
             .collect();
         let fingerprint =
             hash((&message, related.iter().map(|(s, r, _)| (*s, r.clone())).collect::<Vec<_>>()));
-        Resolved { lookup: Lookup::Refused { message, related }, fingerprint, item: None }
+        Resolved { lookup: Lookup::Refused { message, related }, fingerprint, item: None, uses: Vec::new() }
     }
 
     fn resolve_anywhere(&self, name: &str, depth: u32) -> Resolved {
         let bindings = self.bindings(name);
-        let (first, binding) = match bindings {
-            [] if !self.stars.is_empty() => {
-                let places: Vec<_> =
-                    self.stars.iter().map(|s| (*s, Some(&(0..0)), "perhaps from here")).collect();
-                let why = format!("`{name}` can only come from a star import, and other files are not read");
-                return self.refused(why, &places[..1], name);
-            }
-            [] => return Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None },
-            [(first, binding)] => (*first, *binding),
-            [(first, a), (second, b), ..] => {
-                if let Some((item, other)) =
-                    bindings.iter().find(|(_, b)| !matches!(b.how, How::Value(_) | How::Import(_)))
-                    && let How::Other(why) = other.how
-                {
-                    let why = format!("`{name}` {why}: give the value a name of its own");
-                    return self.refused(why, &[(*item, Some(&other.range), "here")], name);
-                }
-                let why = format!(
-                    "`{name}` is bound more than once: a static reader cannot tell which value counts"
-                );
-                let places =
-                    [(*first, Some(&a.range), "first here"), (*second, Some(&b.range), "and again here")];
-                return self.refused(why, &places, name);
-            }
+        let stars = &self.module.stars;
+        let [(first, binding), more @ ..] = &bindings[..] else {
+            let Some(star) = stars.first() else { return Resolved::unknown() };
+            let why = format!("`{name}` can only come from a star import, and other files are not read");
+            return self.refused(why, &[(*star, Some(&(0..0)), "perhaps from here")], name);
         };
+        let first = *first;
+        if let [(second, again), ..] = more {
+            if let Some((item, other)) =
+                bindings.iter().find(|(_, b)| !matches!(b.how, How::Value(_) | How::Import(_)))
+                && let How::Other(why) = other.how
+            {
+                let why = format!("`{name}` {why}: give the value a name of its own");
+                return self.refused(why, &[(*item, Some(&other.range), "here")], name);
+            }
+            let why =
+                format!("`{name}` is bound more than once: a static reader cannot tell which value counts");
+            let places = [
+                (first, Some(&binding.range), "first here"),
+                (*second, Some(&again.range), "and again here"),
+            ];
+            return self.refused(why, &places, name);
+        }
         let here = [(first, Some(&binding.range), "it is bound here")];
         match &binding.how {
             How::Value(start) => {
-                if let Some(star) = self.stars.iter().find(|s| **s > first) {
+                if let Some(star) = stars.iter().find(|s| **s > first) {
                     let why = format!("`{name}` may be rebound by a star import: import names one by one");
                     return self.refused(why, &[(*star, Some(&(0..0)), "the star import")], name);
                 }
@@ -219,44 +229,45 @@ impl<'a> Names<'a> {
     }
 
     fn constant(&self, name: &str, item: usize, start: usize, depth: u32) -> Resolved {
-        let Some(named) = self.items.get(item) else {
-            return Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None };
+        let (Some(named), Some(slot)) = (self.items.get(item), self.slots.get(item)) else {
+            return Resolved::unknown();
         };
         if depth >= DEPTH {
             let why = format!("`{name}` is at the end of a chain of names too long to be followed");
             return self.refused(why, &[], name);
         }
-        let text = self.text.get(named.item.range()).unwrap_or("");
-        let parsed = named.facts.value(text, start);
-        let (scope, below) = self.scope_at(&parsed.names, item, depth + 1);
-        let fingerprint = hash((named.stamp, below));
-        let cached = match named.facts.constant.lock() {
+        let text = self.text.get(named.range()).unwrap_or("");
+        let parsed = slot.facts.value(text, start);
+        let below = self.fingerprint_at(&parsed.names, item, depth + 1);
+        let fingerprint = hash((slot.stamp, below));
+        let cached = match slot.facts.constant.lock() {
             Ok(cache) => cache.as_ref().filter(|(f, _)| *f == fingerprint).map(|(_, c)| Arc::clone(c)),
             Err(_) => None,
         };
         let constant = cached.unwrap_or_else(|| {
+            let scope = self.scope_at(&parsed.names, item, depth + 1);
             let constant = Arc::new(evaluate(text, parsed, &scope));
-            if let Ok(mut cache) = named.facts.constant.lock() {
+            if let Ok(mut cache) = slot.facts.constant.lock() {
                 *cache = Some((fingerprint, Arc::clone(&constant)));
             }
             constant
         });
-        Resolved { lookup: Lookup::Constant(named.stamp, constant), fingerprint, item: Some(item) }
+        let mut uses = self.uses(&parsed.names, item, depth + 1);
+        uses.extend(constant.dependencies.iter().map(|stamp| Use { stamp: *stamp, constant: false }));
+        uses.push(Use { stamp: slot.stamp, constant: true });
+        let lookup = Lookup::Constant(slot.stamp, constant);
+        Resolved { lookup, fingerprint, item: Some(item), uses }
     }
 
-    /// Findings of the constants that were used, with their items' stamps.
-    pub fn used_constants(&self) -> Vec<(usize, Arc<Constant>)> {
-        let resolved = self.resolved.borrow();
-        let mut out: Vec<_> = resolved
-            .values()
-            .filter_map(|r| match &r.lookup {
-                Lookup::Constant(stamp, constant) => Some((*stamp, Arc::clone(constant))),
-                _ => None,
-            })
-            .collect();
-        out.sort_by_key(|(stamp, _)| *stamp);
-        out.dedup_by_key(|(stamp, _)| *stamp);
-        out
+    /// Every item behind these names.
+    pub fn uses(&self, names: &[String], position: usize, depth: u32) -> Vec<Use> {
+        let mut uses: Vec<Use> = Vec::new();
+        for name in names.iter().filter(|name| !self.is_helper(name)) {
+            uses.extend(&self.resolve(name, position, depth).uses);
+        }
+        uses.sort_unstable();
+        uses.dedup();
+        uses
     }
 }
 
@@ -267,11 +278,4 @@ fn evaluate(text: &str, parsed: &ParsedValue, scope: &Scope<'_>) -> Constant {
     findings.extend(evaluator.findings);
     findings.extend(bidirectional(text));
     Constant { value, findings, dependencies: evaluator.dependencies }
-}
-
-impl Names<'_> {
-    /// Where the item with this stamp starts.
-    pub fn start_of_stamp(&self, stamp: usize) -> usize {
-        self.items.iter().find(|n| n.stamp == stamp).map_or(0, |n| n.item.start)
-    }
 }

@@ -1,9 +1,7 @@
 //! Uses of `mvm` that a static reader cannot vouch for: rebound names, declarations in unusual places, no import.
 
-use crate::bindings::How;
-use crate::document::Slot;
-use crate::finding::{Applicability, Finding, TextRange};
-use crate::imports::{Imports, is_about_mvm};
+use crate::finding::{Applicability, Finding};
+use crate::imports::Imports;
 use crate::items::{Item, ItemKind, Lexer, is_name_byte, newline_length};
 
 /// `@mvm.app` in a file that imports no `mvm`.
@@ -45,49 +43,17 @@ pub(crate) fn line_after(text: &str, at: usize) -> usize {
     end + newline_length(text.as_bytes(), end)
 }
 
-/// Names of `mvm` that are bound again.
-pub(crate) fn rebound(
-    text: &str,
-    items: &[Item],
-    slots: &[Slot],
-    ours: &[(usize, String, TextRange)],
-    findings: &mut Vec<Finding>,
-) {
-    for (item, slot) in items.iter().zip(slots) {
-        for binding in slot.facts.bindings(text, item) {
-            let Some((_, name, import)) = ours.iter().find(|(_, name, _)| *name == binding.name) else {
-                continue;
-            };
-            if matches!(&binding.how, How::Import(i) | How::ConditionalImport(i) if is_about_mvm(i)) {
-                continue;
-            }
-            let at = item.start + binding.range.start..item.start + binding.range.end;
-            let message = format!(
-                "`{name}` is rebound here, so a static reader cannot tell what it means: use another name"
-            );
-            findings.push(
-                Finding::error("MVM010", at, message)
-                    .related(import.clone(), format!("`{name}` is imported here")),
-            );
-        }
-    }
+/// Could the item hold a use that [`unusual`] reports, if it mentions `mvm`?
+pub(crate) fn may_be_unusual(item: &Item) -> bool {
+    item.inner_decorators || item.kind == ItemKind::Simple
 }
 
 /// Declarations where a static reader cannot vouch for them: nested, conditional, or called as a plain function.
-pub(crate) fn unusual(
-    text: &str,
-    items: &[Item],
-    slots: &[Slot],
-    imports: &Imports,
-    findings: &mut Vec<Finding>,
-) {
-    for (item, _) in items.iter().zip(slots) {
-        let source = text.get(item.range()).unwrap_or("");
-        if item.inner_decorators && imports.mentioned_in(source) {
-            inner(source, item, imports, findings);
-        } else if item.kind == ItemKind::Simple && imports.mentioned_in(source) {
-            plain_use(source, item, imports, findings);
-        }
+pub(crate) fn unusual(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Finding>) {
+    if item.inner_decorators {
+        inner(source, item, imports, findings);
+    } else if item.kind == ItemKind::Simple {
+        plain_use(source, item, imports, findings);
     }
 }
 

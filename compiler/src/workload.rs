@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use workload_ir::{App, Entrypoint, SCHEMA_VERSION, Volume, Workload, limits};
 
-use crate::address::Bases;
+use crate::address::Places;
 use crate::analysis::{Analysis, AppDeclaration, FileContext, LoweredWorkload, SourceMap};
 use crate::declaration::{Declaration, DeclarationKind};
 use crate::deferred::Deferred;
@@ -14,8 +15,7 @@ use crate::eval::{Callee, Evaluator};
 use crate::finding::{Applicability, Finding, TextRange};
 use crate::imports::Imports;
 use crate::items::{Item, ItemKind};
-use crate::names::Names;
-use crate::place::{first_place, line_after};
+use crate::names::{Names, Use};
 use crate::syntax::ast::ExprKind;
 use crate::syntax::parse_expr;
 use crate::value::ValueKind;
@@ -24,7 +24,7 @@ use crate::value::ValueKind;
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub checked: Arc<Checked>,
-    pub bases: Vec<usize>,
+    pub bases: Places,
     pub item: Item,
 }
 
@@ -34,7 +34,7 @@ impl Part {
     }
 
     fn place(&self, range: &TextRange) -> TextRange {
-        Bases(&self.bases).resolve(range)
+        self.bases.as_bases().resolve(range)
     }
 }
 
@@ -49,6 +49,9 @@ pub(crate) struct Statement {
     pub id_range: TextRange,
 }
 
+/// Apps by name: index in the workload, and the declaration that came first.
+type Apps<'a> = HashMap<&'a str, (usize, &'a Part), RandomState>;
+
 /// Which app each declaration becomes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Grouping {
@@ -60,11 +63,10 @@ pub(crate) struct Grouping {
     broken: bool,
 }
 
-/// Could this item be `mvm.workload(…)`?
-pub(crate) fn may_be_statement(item: &Item, text: &str, imports: &Imports) -> bool {
+/// Could this item be `mvm.workload(…)`, if it mentions `mvm`?
+pub(crate) fn may_be_statement(item: &Item, text: &str) -> bool {
     item.kind == ItemKind::Simple
-        && memchr::memmem::find(text.as_bytes(), b"(").is_some()
-        && imports.mentioned_in(text)
+        && memchr::memchr(b'(', text.as_bytes()).is_some()
         && !text.starts_with(['"', '\''])
 }
 
@@ -72,11 +74,11 @@ pub(crate) fn may_be_statement(item: &Item, text: &str, imports: &Imports) -> bo
 pub(crate) fn read(
     text: &str,
     index: usize,
-    item: &Item,
     imports: &Imports,
     names: &Names<'_>,
+    places: impl Fn(usize, &[usize]) -> Places,
     findings: &mut Vec<Finding>,
-) -> Option<Statement> {
+) -> Option<(Statement, Vec<Use>)> {
     // `W = mvm.workload(…)` counts too.
     let start = call_start(text, imports)?;
     let mut errors = Vec::new();
@@ -84,7 +86,7 @@ pub(crate) fn read(
     let ExprKind::Call(call) = &expr.kind else { return None };
     let mut used = Vec::new();
     crate::declare::names_of(&expr, &mut used);
-    let (scope, _) = names.scope(&used, index);
+    let scope = names.scope(&used, index);
     let mut evaluator = Evaluator::new(text, &scope);
     let Callee::Helper(helper) = evaluator.callee(&call.function) else { return None };
     if helper.name != "workload" {
@@ -92,19 +94,17 @@ pub(crate) fn read(
     }
     evaluator.quiet = errors.iter().any(|e| e.unclosed);
     let bound = evaluator.bind(helper, call);
-    let bases: Vec<usize> = std::iter::once(item.start)
-        .chain(evaluator.dependencies.iter().map(|stamp| names.start_of_stamp(*stamp)))
-        .collect();
+    let places = places(index, &evaluator.dependencies);
     let found = crate::declare::syntax_findings(&errors).into_iter().chain(evaluator.findings);
-    findings.extend(found.map(|f| Bases(&bases).resolve_finding(&f)));
-    let range = item.start + expr.range.start..item.start + expr.range.end;
+    findings.extend(found.map(|f| places.as_bases().resolve_finding(&f)));
+    let range = places.as_bases().resolve(&expr.range);
     let value = bound.get("id");
-    let id_range = value.map_or(range.clone(), |v| Bases(&bases).resolve(&v.range));
+    let id_range = value.map_or(range.clone(), |v| places.as_bases().resolve(&v.range));
     let id = match value.map(|v| &v.kind) {
         Some(ValueKind::Str(id)) => Some(id.clone()),
         _ => None,
     };
-    Some(Statement { id, range, id_range })
+    Some((Statement { id, range, id_range }, names.uses(&used, index, 0)))
 }
 
 /// The offset of the call of `workload`, if the item's text begins with it or assigns it.
@@ -131,7 +131,7 @@ pub(crate) fn group(
     findings: &mut Vec<Finding>,
 ) -> Grouping {
     let mut grouping = Grouping::default();
-    let mut apps: HashMap<&str, (usize, &Part)> = HashMap::new();
+    let mut apps: Apps<'_> = HashMap::with_capacity_and_hasher(parts.len(), RandomState::default());
     let mut count = 0;
     let mut second = None;
     for part in parts {
@@ -204,7 +204,6 @@ fn several(text: &str, first: &Part, second: &Part, file: &FileContext, findings
         }
     }
     findings.push(finding);
-    let _ = (first_place, line_after);
 }
 
 /// `mvm.` of `mvm.app`; empty when the helper was imported by name.
@@ -279,13 +278,7 @@ fn check_name(part: &Part, d: &Declaration, findings: &mut Vec<Finding>) {
     });
 }
 
-fn duplicate_name(
-    part: &Part,
-    d: &Declaration,
-    first: &Part,
-    apps: &HashMap<&str, (usize, &Part)>,
-    findings: &mut Vec<Finding>,
-) {
+fn duplicate_name(part: &Part, d: &Declaration, first: &Part, apps: &Apps<'_>, findings: &mut Vec<Finding>) {
     let range = part.place(&d.range_of("/name"));
     let mut finding =
         Finding::error("MVM006", range, "another app has the same name: names are unique in a workload");

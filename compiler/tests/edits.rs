@@ -94,3 +94,18 @@ proptest! {
         }
     }
 }
+
+/// A constant that is not read points at an item, which is replaced by one that binds the same names.
+#[test]
+fn what_a_constant_points_at_may_be_replaced() {
+    let text = "import mvm\n\ndef f(): pass\n\nA = [f]\n\n\n@mvm.app(name=g(A), image=mvm.python_image())\n\
+                def one(): pass\n";
+    let (file, config) = (FileContext::default(), Config::default());
+    let mut document = Document::new(text);
+    let first = document.analyze(&file, &config, &NoFacts);
+    assert!(first.findings.iter().any(|f| !f.related.is_empty()), "{:#?}", first.findings);
+    let at = text.find("def f").unwrap();
+    document.edit(at..at, "async  ");
+    let found = document.analyze(&file, &config, &NoFacts);
+    assert_eq!(*found, analyze(document.text(), &file, &config, &NoFacts));
+}

@@ -306,7 +306,7 @@ pub fn send(signal: &str, pid: u32) {
 /// Waits until something holds, looking often; false when it does not within the patience.
 pub fn eventually(holds: impl Fn() -> bool) -> bool {
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(30) {
+    while start.elapsed() < PATIENCE {
         if holds() {
             return true;
         }

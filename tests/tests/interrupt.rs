@@ -67,7 +67,7 @@ fn an_interrupted_call_ends_the_call_and_not_the_machine() {
     assert_eq!(call.finish().code, 130);
     assert_eq!(world.machines(), ["patient"]);
     assert_eq!(
-        world.mvmctl(&["call", "patient", "seconds:=0", "--timeout", "60s"]).expect(0).stdout,
+        world.mvmctl(&["call", "patient", "seconds:=0", "--timeout", "120s"]).expect(0).stdout,
         "\"done\"\n"
     );
     world.mvmctl(&["down", "--all"]).expect(0);

@@ -73,7 +73,7 @@ fn every_end_of_a_call_is_told_apart_and_the_machine_lives_on() {
     );
     world.up(&[]);
     let alive = |after: &str| {
-        let out = world.mvmctl(&["call", "moody", r#"{"value": [1, "ü", null]}"#, "--timeout", "60s"]);
+        let out = world.mvmctl(&["call", "moody", r#"{"value": [1, "ü", null]}"#, "--timeout", "120s"]);
         assert_eq!((out.code, out.stdout.as_str()), (0, "[1,\"ü\",null]\n"), "after {after}: {}", out.stderr);
     };
     alive("boot");
@@ -114,7 +114,8 @@ fn every_end_of_a_call_is_told_apart_and_the_machine_lives_on() {
     assert!(noisy.stderr.contains("2000 ms"), "{}", &noisy.stderr[noisy.stderr.len().saturating_sub(500)..]);
     alive("endless output");
 
-    world.mvmctl(&["call", "moody", "--function", "forks", "--timeout", "3s"]).expect(1);
+    let bomb = world.mvmctl(&["call", "moody", "--function", "forks", "--timeout", "3s"]).expect(1);
+    assert!(bomb.stderr.contains("3000 ms"), "{}", bomb.stderr);
     alive("a fork bomb");
 
     world.mvmctl(&["down", "moody"]).expect(0);

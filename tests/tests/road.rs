@@ -1,6 +1,9 @@
 //! The whole road in real guests: compile, build, up, call, ps, logs, down; and run, which does it all.
 
-use mvm_tests::world::{World, example, finish};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use mvm_tests::world::{World, example};
 use serde_json::json;
 
 const HELLO: &str = r#"
@@ -130,11 +133,16 @@ fn a_changed_source_file_is_what_runs_next() {
 fn logs_are_followed_until_the_machine_stops() {
     let world = World::with_app(HELLO);
     world.up(&[]);
-    let follower = world.command(&["logs", "-f", "hello"]);
-    let reader = std::thread::spawn(move || finish(follower, ""));
+    world.mvmctl(&["call", "hello", "name=before"]).expect(0);
+    let mut follower = world.command(&["logs", "-f", "hello"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // It follows from here on.
+    assert!(lines.any(|line| line.contains("greeting before")), "what was printed before is shown");
     world.mvmctl(&["call", "hello", "name=followed"]).expect(0);
     world.mvmctl(&["down", "hello"]).expect(0);
-    let followed = reader.join().unwrap();
-    assert!(followed.stdout.contains("greeting followed"), "{followed:?}");
+    assert!(lines.any(|line| line.contains("greeting followed")), "what came later is shown");
+    // The machine's end is the log's end.
+    lines.for_each(drop);
+    assert!(follower.wait().unwrap().success());
     world.assert_nothing_left();
 }

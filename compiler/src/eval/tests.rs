@@ -6,19 +6,18 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::{Constant, Lookup};
-use crate::items::split;
-use crate::names::{ItemFacts, NamedItem, Names};
+use crate::document::Document;
+use crate::module::Module;
+use crate::names::Names;
 use crate::value::{Value, ValueKind};
 
 /// The value of `X` in a module.
 fn module_value(text: &str) -> Result<Arc<Constant>, String> {
-    let items = split(text);
-    let facts: Vec<ItemFacts> = items.iter().map(|_| ItemFacts::default()).collect();
-    let named = items.iter().zip(&facts).enumerate();
-    let named = named.map(|(stamp, (item, facts))| NamedItem { item: *item, stamp, facts }).collect();
-    let names = Names::new(text, named, Arc::default());
+    let document = Document::new(text);
+    let module = Module::read(text, document.items(), document.slots(), 0);
+    let names = Names::new(text, document.items(), document.slots(), &module);
     let wanted = ["X".to_owned()];
-    let (mut scope, _) = names.scope(&wanted, usize::MAX);
+    let mut scope = names.scope(&wanted, usize::MAX);
     match scope.names.remove("X") {
         Some(Lookup::Constant(_, constant)) => Ok(constant),
         Some(Lookup::Refused { message, .. }) => Err(message),

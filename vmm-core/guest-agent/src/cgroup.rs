@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::sys;
 
 const ROOT: &str = "/sys/fs/cgroup";
-/// Processes and threads of one group.
-const MAX_TASKS: u32 = 384;
+/// Processes and threads of one group, at least and at most.
+const TASKS: (u64, u64) = (48, 384);
+/// Memory there must be for each of them, bytes: four times what a fork of an idle interpreter takes up. What forks
+/// without end is then held by the number of its processes, on every machine alike, long before memory runs out.
+const TASK_MEMORY: u64 = 1 << 20;
 /// Memory that the kernel and the agent keep for themselves, of what is available at boot: an eighth, within these
 /// bounds (bytes).
 const RESERVE: (u64, u64) = (12 << 20, 64 << 20);
@@ -22,7 +25,10 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// Makes control groups available. Kernels without them leave rlimits as the only bound.
 pub fn mount() -> io::Result<()> {
     sys::mount("cgroup2", ROOT, "cgroup2", libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, "")?;
-    fs::write(format!("{ROOT}/cgroup.subtree_control"), "+memory +pids")
+    fs::write(format!("{ROOT}/cgroup.subtree_control"), "+memory +pids")?;
+    // However many processes an app has, they share what the agent leaves; a kernel without it is as good.
+    let _ = fs::write(format!("{ROOT}/cgroup.subtree_control"), "+cpu");
+    Ok(())
 }
 
 /// A control group. Dropping it kills what is left in it.
@@ -38,7 +44,7 @@ impl Group {
         fs::create_dir(&path).ok()?;
         let set = |name: &str, value: String| fs::write(path.join(name), value);
         set("memory.max", memory_limit().to_string()).ok()?;
-        set("pids.max", MAX_TASKS.to_string()).ok()?;
+        set("pids.max", task_limit(memory_limit()).to_string()).ok()?;
         let _ = set("memory.oom.group", "1".into());
         let procs = fs::OpenOptions::new().write(true).open(path.join("cgroup.procs")).ok()?;
         Some(Group { path, procs })
@@ -83,6 +89,11 @@ pub fn memory_limit() -> u64 {
     *LIMIT.get_or_init(|| limit_of(&fs::read_to_string("/proc/meminfo").unwrap_or_default()))
 }
 
+/// Processes and threads for this much memory.
+fn task_limit(memory: u64) -> u64 {
+    (memory / TASK_MEMORY).clamp(TASKS.0, TASKS.1)
+}
+
 fn limit_of(meminfo: &str) -> u64 {
     let available = meminfo
         .lines()
@@ -96,6 +107,13 @@ fn limit_of(meminfo: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tasks_are_as_many_as_memory_has_room_for() {
+        assert_eq!(task_limit(104 << 20), 104);
+        assert_eq!(task_limit(16 << 20), 48);
+        assert_eq!(task_limit(4 << 30), 384);
+    }
 
     #[test]
     fn a_part_of_the_memory_is_kept_back() {

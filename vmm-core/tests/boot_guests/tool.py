@@ -14,6 +14,7 @@ def boom():
 
 
 def forever():
+    print("waiting")
     while True:
         time.sleep(1)
 
@@ -36,6 +37,15 @@ def fork():
     while True:
         try:
             os.fork()
+        except OSError:
+            pass
+
+
+def fork_sessions():
+    while True:
+        try:
+            if os.fork() == 0:
+                os.setsid()
         except OSError:
             pass
 
@@ -63,7 +73,7 @@ def connect(host, port, text="ping"):
 
     start = time.monotonic()
     try:
-        with socket.create_connection((host, port), 20) as connection:
+        with socket.create_connection((host, port), 60) as connection:
             connection.sendall(text.encode())
             connection.shutdown(socket.SHUT_WR)
             return {"got": connection.makefile().read()}

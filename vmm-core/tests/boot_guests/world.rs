@@ -17,7 +17,7 @@ use workload_ir::{Entrypoint, Format, Workload};
 pub const TOOL: &str = include_str!("tool.py");
 
 /// Functions of the app that are served.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 13] = [
     "run",
     "boom",
     "forever",
@@ -25,6 +25,7 @@ const FUNCTIONS: [&str; 12] = [
     "thing",
     "hog",
     "fork",
+    "fork_sessions",
     "spam",
     "die",
     "variable",
@@ -113,7 +114,7 @@ impl World {
             name: name.into(),
             hypervisor: HypervisorChoice::Auto,
             connect_to: Vec::new(),
-            boot_timeout: Duration::from_secs(120),
+            boot_timeout: Duration::from_secs(300),
             ephemeral: true,
         }
     }
@@ -160,7 +161,8 @@ pub fn request(function: &str, args: serde_json::Value) -> CallRequest {
     CallRequest {
         function: Some(function.into()),
         args: args.as_array().cloned().unwrap_or_default(),
-        timeout: Some(Duration::from_secs(30)),
+        // Nothing that is expected to end is given up because the host is busy.
+        timeout: Some(Duration::from_secs(120)),
         ..CallRequest::default()
     }
 }

@@ -2,6 +2,7 @@
 //! machine that does something else meanwhile gives other figures.
 
 mod boot;
+mod compiler;
 mod cpio;
 mod files;
 mod lsp;
@@ -43,6 +44,16 @@ impl Row {
             reached: Some(value <= limit),
         }
     }
+
+    /// A figure that must not be below a limit.
+    pub fn at_least(what: impl Into<String>, value: f64, limit: f64, unit: &str) -> Self {
+        Row {
+            what: what.into(),
+            figure: format!("{value:.2}{unit}"),
+            goal: Some(format!("at least {limit}{unit}")),
+            reached: Some(value >= limit),
+        }
+    }
 }
 
 /// What the measurements share.
@@ -61,6 +72,7 @@ type Measurement = fn(&Bench) -> Result<Vec<Row>>;
 
 /// Names, what they need besides the programs, and what they run.
 const MEASUREMENTS: &[(&str, &[setup::Need], Measurement)] = &[
+    ("compiler", &[setup::CC, setup::PYTHON], compiler::speed),
     ("lsp", &[], lsp::latency),
     ("agent", &[], boot::agent_size),
     ("rebuild", &[setup::QEMU], boot::rebuild),
@@ -82,12 +94,13 @@ pub fn run(options: &Options) -> Result<()> {
     let needs: Vec<setup::Need> = chosen.iter().flat_map(|(_, needs, _)| needs.iter().copied()).collect();
     setup::ensure(&needs, options.yes)?;
     let base = build::target_dir()?.join("bench");
-    let bench = Bench {
-        programs: build::programs(build::RELEASE)?,
-        home: base.join("home"),
-        work: base.join("work"),
-        fifty: options.has("fifty"),
+    // The compiler's measurements need no program of the product, and building them takes minutes.
+    let programs = match chosen.iter().all(|(name, _, _)| *name == "compiler") {
+        true => Programs { dir: build::target_dir()?.join("release") },
+        false => build::programs(build::RELEASE)?,
     };
+    let bench =
+        Bench { programs, home: base.join("home"), work: base.join("work"), fifty: options.has("fifty") };
     std::fs::create_dir_all(&bench.work)?;
     let mut rows = Vec::new();
     for (name, _, measure) in chosen {
