@@ -29,6 +29,8 @@ pub struct Config {
     pub allowed_registries: Vec<String>,
     /// Hosts that may be named although they are private (`db.internal`, `10.1.2.3`).
     pub allowed_hosts: Vec<String>,
+    /// Suppression comments are not obeyed. No project file can say this, only who runs the check.
+    pub disregard_comments: bool,
 }
 
 /// A pattern over files, relative to the project's root.

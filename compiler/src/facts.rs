@@ -2,6 +2,7 @@
 //! does no I/O and the editor's unsaved text counts.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a path leads to, symbolic links not followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +17,46 @@ pub enum FileKind {
     Other,
 }
 
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// The name.
+    pub name: String,
+    /// What it is, links not followed.
+    pub kind: EntryKind,
+}
+
+/// What a name in a directory is, without its size or target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A socket, device, FIFO …, or not known.
+    Other,
+}
+
 /// Answers about the file system and the host. Every answer may be `None`: not known.
 pub trait Facts: Send + Sync {
     /// What the path is; `Some(None)` when it is known not to exist.
     fn kind(&self, path: &Path) -> Option<Option<FileKind>>;
     /// Names in a directory, sorted; at most `limit`.
     fn list(&self, path: &Path, limit: usize) -> Option<Vec<String>>;
+    /// The same with what each name is. Asked for by rules that look through whole directories: an implementation that
+    /// can keep the answer should.
+    fn entries(&self, path: &Path, limit: usize) -> Option<Arc<[DirectoryEntry]>> {
+        let kind = |name: &String| match self.kind(&path.join(name)) {
+            Some(Some(FileKind::File(_))) => EntryKind::File,
+            Some(Some(FileKind::Directory)) => EntryKind::Directory,
+            Some(Some(FileKind::Symlink(_))) => EntryKind::Symlink,
+            _ => EntryKind::Other,
+        };
+        let names = self.list(path, limit)?;
+        Some(names.into_iter().map(|name| DirectoryEntry { kind: kind(&name), name }).collect())
+    }
     /// Text of a file of at most `limit` bytes (unsaved text wins in an editor).
     fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>>;
     /// The user's home directory.

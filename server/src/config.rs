@@ -5,21 +5,34 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mvm_compiler::config::{ConfigFile, parse_selector, parse_severity, relative_path};
+use mvm_compiler::config::{parse_selector, parse_severity, relative_path};
+use mvm_compiler::project::{self, ProjectConfig, ProjectError};
 use mvm_compiler::{Config, FileContext};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use crate::files;
-
-/// Largest project file that is read.
-const MOST_BYTES: usize = 4 << 20;
+use crate::{files, trust};
 
 /// Configurations by directory.
 #[derive(Default)]
 pub struct Configs {
     known: HashMap<PathBuf, Configured>,
-    select: Vec<String>,
-    ignore: Vec<String>,
+    overrides: Overrides,
+}
+
+/// What the command line says on top.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Rules that are on, already read by [`selectors`].
+    pub select: Vec<String>,
+    /// Rules that are off.
+    pub ignore: Vec<String>,
+    /// Suppression comments are not obeyed.
+    pub disregard_comments: bool,
+    /// The one project file that counts, for all files.
+    pub fixed: Option<ProjectConfig>,
+    /// No project file counts.
+    pub isolated: bool,
 }
 
 /// What holds for a file.
@@ -31,14 +44,22 @@ pub struct Configured {
     pub root: Option<PathBuf>,
     /// What is wrong with the project file or the settings; the default holds then.
     pub problem: Option<Arc<str>>,
+    /// The project file that says so, also when it is wrong.
+    pub source: Option<Arc<Path>>,
+    /// The same with its place, where a project file is to blame.
+    pub fault: Option<Arc<ProjectError>>,
+    /// Stands for `config`.
+    pub print: u128,
+    /// Project files that another user could have put there; they do not count.
+    pub untrusted: Arc<[PathBuf]>,
     /// The file is left out altogether.
     pub excluded: bool,
 }
 
 impl Configs {
-    /// With selectors of the command line, already checked by [`selectors`].
-    pub fn for_check(select: Vec<String>, ignore: Vec<String>) -> Self {
-        Configs { select, ignore, ..Configs::default() }
+    /// With what the command line says.
+    pub fn for_check(overrides: Overrides) -> Self {
+        Configs { overrides, ..Configs::default() }
     }
 
     /// What holds for a file.
@@ -62,25 +83,40 @@ impl Configs {
             Ok(config) => (config, None),
             Err(why) => (Config::default(), Some(Arc::from(why))),
         };
-        let (config, root) = match project_config(directory) {
-            Ok(Some((project, root))) => (merged(project, settings), Some(root)),
-            Ok(None) => (settings, None),
+        let (project, untrusted) = match (&self.overrides.fixed, self.overrides.isolated) {
+            (Some(fixed), _) => (Ok(Some(fixed.clone())), Vec::new()),
+            (None, true) => (Ok(None), Vec::new()),
+            (None, false) => project_config(directory),
+        };
+        let mut found = Configured { untrusted: untrusted.into(), ..Configured::default() };
+        let config = match project {
+            Ok(Some(project)) => {
+                found.root = Some(project.root());
+                found.source = Some(project.file.into());
+                merged(project.config, settings)
+            }
+            Ok(None) => settings,
             Err(why) => {
-                problem = Some(why.into());
-                (settings, None)
+                problem = Some(why.to_string().into());
+                found.source = Some(why.file.as_path().into());
+                found.fault = Some(why.into());
+                settings
             }
         };
-        let mut found = Configured { config: config.into(), root, problem, excluded: false };
+        (found.config, found.problem) = (config.into(), problem);
         if found.root.is_none() && directory.is_absolute() {
             found.root = files::project_root(&directory.join("file"));
         }
-        if !self.select.is_empty() || !self.ignore.is_empty() {
+        let Overrides { select, ignore, disregard_comments, .. } = &self.overrides;
+        if !select.is_empty() || !ignore.is_empty() || *disregard_comments {
             let config = Arc::make_mut(&mut found.config);
-            if !self.select.is_empty() {
-                config.select.clone_from(&self.select);
+            if !select.is_empty() {
+                config.select.clone_from(select);
             }
-            config.ignore.extend(self.ignore.iter().cloned());
+            config.ignore.extend(ignore.iter().cloned());
+            config.disregard_comments = *disregard_comments;
         }
+        found.print = print_of(&found.config);
         found
     }
 
@@ -90,32 +126,29 @@ impl Configs {
     }
 }
 
-/// The nearest project file that says something of ours, and its directory.
-fn project_config(directory: &Path) -> Result<Option<(Config, PathBuf)>, String> {
-    if !directory.is_absolute() {
-        return Ok(None);
-    }
-    for above in directory.ancestors().take(64) {
-        for (name, kind) in [("mvm.toml", ConfigFile::MvmToml), ("pyproject.toml", ConfigFile::Pyproject)] {
-            let path = above.join(name);
-            if !path.is_file() {
-                continue;
-            }
-            let text = files::read_source(&path).map_err(|e| format!("{} {e}", path.display()))?;
-            if text.len() > MOST_BYTES {
-                return Err(format!("{} is too large for a project file", path.display()));
-            }
-            match Config::parse(&text, kind) {
-                Ok(Some(config)) => return Ok(Some((config, above.to_owned()))),
-                Ok(None) => {}
-                Err(e) => {
-                    let line = text.get(..e.range.start).unwrap_or("").matches('\n').count() + 1;
-                    return Err(format!("{}:{line}: {e}", path.display()));
-                }
-            }
+/// The nearest project file that says something of ours, and those on the way that another user could have put there.
+fn project_config(directory: &Path) -> (Result<Option<ProjectConfig>, ProjectError>, Vec<PathBuf>) {
+    let mut untrusted = Vec::new();
+    let owner = trust::owner(directory);
+    let found = project::find(directory, |path| {
+        if !path.is_file() {
+            return Ok(None);
         }
-    }
-    Ok(None)
+        if !trust::may_configure(path, owner) {
+            untrusted.push(path.to_owned());
+            return Ok(None);
+        }
+        files::read_source(path).map(Some).map_err(|e| e.to_string())
+    });
+    (found, untrusted)
+}
+
+/// A hash of everything that a configuration says.
+fn print_of(config: &Config) -> u128 {
+    let mut bits = [0; 16];
+    let hash = Sha256::digest(format!("{config:?}"));
+    bits.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    u128::from_le_bytes(bits)
 }
 
 /// The project's file wins over the user's settings key by key; severities, rule by rule.

@@ -67,7 +67,7 @@ impl Documents {
 
     fn work(&mut self, uri: &Uri, settings: &Settings) -> Option<(Work, Option<Arc<str>>)> {
         let doc = self.open.get_mut(uri)?;
-        let Configured { config, root, problem, excluded } =
+        let Configured { config, root, problem, excluded, .. } =
             self.configs.of(doc.path.as_deref(), &settings.check);
         let work = Work {
             uri: uri.clone(),

@@ -59,5 +59,6 @@ mod settings;
 mod shape;
 mod snapshot;
 pub mod text;
+mod trust;
 pub mod wire;
 mod workspace;

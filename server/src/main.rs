@@ -16,6 +16,11 @@ fn main() -> ExitCode {
     match arguments.command {
         Some(cli::Command::Explain { rule }) => ExitCode::from(check::explain(&rule)),
         Some(cli::Command::Rules { json }) => ExitCode::from(check::rules(json)),
+        Some(cli::Command::Config { show: _, schema, json, path }) => {
+            ExitCode::from(check::config(path, schema, json))
+        }
+        Some(cli::Command::Completions { shell }) => ExitCode::from(check::completions(shell)),
+        Some(cli::Command::Man) => ExitCode::from(check::man()),
         None if arguments.check => ExitCode::from(check::run(&arguments.options)),
         // The reader may still wait for input when the session is over: the process ends without it.
         None => std::process::exit(match (&arguments.record, &arguments.replay) {

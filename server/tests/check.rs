@@ -14,6 +14,7 @@ const BAD: &str = "import mvm\n\n\n@mvm.app(\n    name=\"a\",\n    image=mvm.nix
 fn check(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mvm-lsp"));
     command.current_dir(directory).arg("--check").args(arguments).stdin(Stdio::null());
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").output().unwrap()
 }
 

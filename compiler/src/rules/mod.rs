@@ -165,7 +165,9 @@ pub fn check_file(context: &FileRuleContext<'_>, findings: &mut Findings) {
 
 /// Applies suppression comments and configured severities to all findings (ranges in `text`), last step.
 pub fn finish(text: &str, file: &crate::analysis::FileContext, config: &Config, findings: &mut Findings) {
-    suppress::apply(text, findings);
+    if !config.disregard_comments {
+        suppress::apply(text, findings);
+    }
     findings.retain_mut(|finding| match config.severity_of(finding.rule, finding.severity, file) {
         Some(severity) => {
             finding.severity = severity;

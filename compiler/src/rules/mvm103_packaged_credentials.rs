@@ -10,7 +10,7 @@ use super::modules::source_dir;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::walk::call;
 use crate::context::{Findings, RuleContext};
-use crate::facts::{Facts, FileKind};
+use crate::facts::{DirectoryEntry, EntryKind, Facts};
 use crate::finding::Severity;
 
 /// The rule.
@@ -149,50 +149,51 @@ impl Walk<'_> {
         ignores: &mut Vec<(String, IgnoreFile)>,
         depth: usize,
     ) {
-        let Some(names) = self.facts.list(dir, self.left) else { return };
+        let Some(entries) = self.facts.entries(dir, self.left) else { return };
         let before = ignores.len();
-        for name in IGNORE_FILES.iter().filter(|n| names.iter().any(|found| found == *n)) {
+        for name in IGNORE_FILES.iter().filter(|n| entries.iter().any(|found| found.name == **n)) {
             if let Some(bytes) = self.facts.read(&dir.join(name), 1 << 16) {
                 ignores.push((relative.to_owned(), IgnoreFile::parse(&String::from_utf8_lossy(&bytes))));
             }
         }
-        for name in names {
+        for entry in entries.iter() {
             if self.left == 0 || self.found.len() >= 50 {
                 break;
             }
             self.left -= 1;
-            let path = if relative.is_empty() { name.clone() } else { format!("{relative}/{name}") };
-            self.entry(&dir.join(&name), &name, &path, ignores, depth);
+            let file = matches!(entry.kind, EntryKind::File | EntryKind::Symlink);
+            // Of a thousand names hardly one is of interest.
+            if entry.kind == EntryKind::Directory || file && is_private(&entry.name) {
+                self.entry(dir, entry, relative, ignores, depth);
+            }
         }
         ignores.truncate(before);
     }
 
     fn entry(
         &mut self,
-        full: &Path,
-        name: &str,
-        path: &str,
+        dir: &Path,
+        entry: &DirectoryEntry,
+        relative: &str,
         ignores: &mut Vec<(String, IgnoreFile)>,
         depth: usize,
     ) {
-        match self.facts.kind(full) {
-            Some(Some(FileKind::Directory)) => {
-                let ignored = is_ignored(ignores, path, true);
-                if !self.selection.enters(path, ignored) {
-                    return;
-                }
-                if DIRECTORIES.contains(&name) {
-                    self.found.push(format!("{path}/"));
-                } else if depth < MAX_DEPTH && !ignored {
-                    self.directory(full, path, ignores, depth + 1);
-                }
+        let name = entry.name.as_str();
+        let path = if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };
+        if entry.kind != EntryKind::Directory {
+            if self.selection.selects(&path, is_ignored(ignores, &path, false)) {
+                self.found.push(path);
             }
-            Some(Some(FileKind::File(_) | FileKind::Symlink(_)))
-                if is_private(name) && self.selection.selects(path, is_ignored(ignores, path, false)) =>
-            {
-                self.found.push(path.to_owned());
-            }
-            _ => {}
+            return;
+        }
+        let ignored = is_ignored(ignores, &path, true);
+        if !self.selection.enters(&path, ignored) {
+            return;
+        }
+        if DIRECTORIES.contains(&name) {
+            self.found.push(format!("{path}/"));
+        } else if depth < MAX_DEPTH && !ignored {
+            self.directory(&dir.join(name), &path, ignores, depth + 1);
         }
     }
 }
@@ -205,9 +206,9 @@ fn is_ignored(ignores: &[(String, IgnoreFile)], path: &str, directory: bool) -> 
 }
 
 fn is_private(name: &str) -> bool {
-    let template = ["example", "sample", "template", "dist", "test"].iter().any(|t| name.contains(t));
-    let environment = name == ".env" || name.starts_with(".env.") || name.ends_with(".env") && name.len() > 4;
-    FILES.contains(&name)
-        || !template
-            && (environment || ENDINGS.iter().any(|e| name.ends_with(e) && !name.starts_with("public")))
+    let template = || ["example", "sample", "template", "dist", "test"].iter().any(|t| name.contains(t));
+    let environment =
+        || name == ".env" || name.starts_with(".env.") || name.ends_with(".env") && name.len() > 4;
+    let key = || ENDINGS.iter().any(|e| name.ends_with(e) && !name.starts_with("public"));
+    FILES.contains(&name) || (environment() || key()) && !template()
 }

@@ -11,7 +11,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "mvm-lsp", version, args_conflicts_with_subcommands = true)]
 #[command(
-    after_help = "Exit codes: 0 nothing found, 1 findings, 2 usage or a file that cannot be read, 4 internal error."
+    after_help = "Exit codes of --check: 0 nothing found, 1 findings, 2 usage, configuration or a file that cannot be \
+read, 3 a result that cannot be written, 4 a defect of mvm-lsp itself."
 )]
 pub struct Cli {
     /// Check files and directories and print what is found.
@@ -43,7 +44,10 @@ pub struct Cli {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Checking (with --check)")]
 pub struct CheckOptions {
-    /// Files and directories; `-` is standard input. Default: the current directory.
+    /// Files, directories and patterns (`'src/**/*.py'`); `-` is standard input. Default: the current directory.
+    ///
+    /// Directories are walked: `.py` and `.pyw` files that no `.gitignore` leaves out. A `.json` file that is named is
+    /// read as Workload IR.
     #[arg(requires = "check")]
     pub paths: Vec<PathBuf>,
 
@@ -54,6 +58,10 @@ pub struct CheckOptions {
     /// Colour the output.
     #[arg(long, value_enum, default_value_t = Color::Auto, requires = "check")]
     pub color: Color,
+
+    /// Link rules and places, for terminals that can follow them.
+    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN", requires = "check")]
+    pub hyperlinks: Color,
 
     /// Apply the fixes that are safe.
     #[arg(long, requires = "check")]
@@ -80,7 +88,7 @@ pub struct CheckOptions {
     pub fail_on: Level,
 
     /// The least severity that is printed.
-    #[arg(long, value_enum, default_value_t = Level::Hint, value_name = "LEVEL", requires = "check")]
+    #[arg(long, alias = "severity", value_enum, default_value_t = Level::Hint, value_name = "LEVEL", requires = "check")]
     pub show: Level,
 
     /// Exit with 0 whatever is found.
@@ -94,6 +102,50 @@ pub struct CheckOptions {
     /// Count findings by rule at the end.
     #[arg(long, requires = "check")]
     pub statistics: bool,
+
+    /// Leave out the findings that FILE knows; fail on new ones only.
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub baseline: Option<PathBuf>,
+
+    /// Write all present findings into the baseline.
+    #[arg(long, requires = "baseline", conflicts_with_all = ["fix", "diff", "add_ignores", "watch"])]
+    pub update_baseline: bool,
+
+    /// Write a suppression comment beside each finding that would fail the check.
+    #[arg(long, requires = "check", conflicts_with_all = ["fix", "diff", "no_ignores", "watch"])]
+    pub add_ignores: bool,
+
+    /// Why, for the comments of --add-ignores.
+    #[arg(long, value_name = "TEXT", requires = "add_ignores")]
+    pub reason: Option<String>,
+
+    /// Report also what comments suppress.
+    #[arg(long, requires = "check")]
+    pub no_ignores: bool,
+
+    /// Use this `mvm.toml` or `pyproject.toml` for all files.
+    #[arg(long, value_name = "FILE", requires = "check", conflicts_with = "isolated")]
+    pub config: Option<PathBuf>,
+
+    /// Use no project file.
+    #[arg(long, requires = "check")]
+    pub isolated: bool,
+
+    /// Check everything anew and keep nothing.
+    #[arg(long, requires = "check")]
+    pub no_cache: bool,
+
+    /// Where results of earlier runs are kept; the user's cache by default.
+    #[arg(long, value_name = "DIR", requires = "check")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Threads; as many as there are cores by default.
+    #[arg(long, value_name = "N", requires = "check")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+
+    /// Check again whenever a result changes, until interrupted.
+    #[arg(long, requires = "check", conflicts_with_all = ["fix", "diff"])]
+    pub watch: bool,
 }
 
 /// Subcommands.
@@ -110,6 +162,28 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what holds for a file or directory, or the JSON Schema of project files.
+    Config {
+        /// Print the configuration that holds, and where it comes from.
+        #[arg(long, required_unless_present = "schema")]
+        show: bool,
+        /// Print the JSON Schema of `mvm.toml`.
+        #[arg(long, conflicts_with_all = ["show", "path", "json"])]
+        schema: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        /// A file or directory; the current one by default.
+        path: Option<PathBuf>,
+    },
+    /// Print a completion script.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
 }
 
 /// When to colour.
@@ -165,6 +239,14 @@ pub enum Format {
     Sarif,
     /// GitHub workflow commands.
     Github,
+    /// GitLab code quality.
+    Gitlab,
+    /// JUnit XML.
+    Junit,
+    /// Checkstyle XML.
+    Checkstyle,
+    /// Reviewdog diagnostics.
+    Rdjson,
 }
 
 /// A format and where it goes.

@@ -1,214 +1,127 @@
-//! Which files are checked, and the checking itself: one named file without any thread, directories by a walk over
-//! all cores that obeys `.gitignore`.
+//! Which files are checked: named ones, what patterns match, and what a walk over directories meets that no
+//! `.gitignore` leaves out.
 
-use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use globset::{GlobBuilder, GlobMatcher};
 use ignore::{DirEntry, WalkBuilder, WalkState};
-use memchr::memmem;
-use mvm_compiler::FileContext;
 
-use super::cli::CheckOptions;
+use super::checker::{Checker, Found};
 use super::report::FileReport;
-use super::{diff, fix};
-use crate::config::{Configs, selectors};
-use crate::files::{self, DiskFacts};
 
-/// What every file is checked with.
-pub struct Checker<'a> {
-    options: &'a CheckOptions,
-    configs: Mutex<Configs>,
-    facts: DiskFacts,
-    directory: PathBuf,
-}
+/// Fewer named files than this are checked without a thread.
+const PARALLEL: usize = 16;
 
-/// How a file came to be looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    /// The user named it.
-    Named,
-    /// A walk met it.
-    Met,
-}
-
-impl<'a> Checker<'a> {
-    /// A checker for a set of options; an error says which selector means nothing.
-    pub fn new(options: &'a CheckOptions) -> Result<Self, String> {
-        let directory = std::env::current_dir().unwrap_or_default();
-        let select = selectors(options.select.iter().map(String::as_str))?;
-        let ignore = selectors(options.ignore.iter().map(String::as_str))?;
-        let configs = Mutex::new(Configs::for_check(select, ignore));
-        // Nothing changes under a check: answers may be kept.
-        let facts = DiskFacts { revision: Some(0), ..DiskFacts::default() };
-        Ok(Checker { options, configs, facts, directory })
-    }
-
-    /// Checks all paths; reports come ordered by name.
-    pub fn run(&self) -> Vec<FileReport> {
-        let here = [PathBuf::from(".")];
-        let paths = if self.options.paths.is_empty() { &here[..] } else { &self.options.paths };
-        let (mut reports, mut directories) = (Vec::new(), Vec::new());
-        for path in paths {
-            if path.as_os_str() == "-" {
-                reports.push(self.stdin());
-            } else if std::fs::metadata(path).is_ok_and(|m| m.is_dir()) {
-                directories.push(path);
-            } else {
-                reports.extend(self.file(path, Found::Named));
+/// Checks all paths; reports come ordered by name, each file once.
+pub fn check_all(checker: &Checker<'_>, paths: &[PathBuf], threads: usize) -> Vec<FileReport> {
+    let here = [PathBuf::from(".")];
+    let paths = if paths.is_empty() { &here[..] } else { paths };
+    let (mut reports, mut files, mut directories) = (Vec::new(), Vec::new(), Vec::new());
+    for path in paths {
+        if path.as_os_str() == "-" {
+            reports.push(checker.stdin());
+            continue;
+        }
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => directories.push(path.as_path()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && is_pattern(path) => {
+                reports.extend(pattern(checker, path, threads));
             }
+            _ => files.push(path.as_path()),
         }
-        if !directories.is_empty() {
-            self.walk(&directories, &mut reports);
-        }
-        reports.sort_by(|a, b| a.name.cmp(&b.name));
-        reports.dedup_by(|a, b| a.path.is_some() && a.path == b.path);
-        reports
     }
+    named(checker, &files, threads, &mut reports);
+    if !directories.is_empty() {
+        walk(checker, &directories, None, threads, &mut reports);
+    }
+    reports.extend(checker.faults());
+    reports.sort_by(|a, b| a.name.cmp(&b.name));
+    reports.dedup_by(|a, b| a.path.is_some() && a.path == b.path);
+    reports
+}
 
-    fn walk(&self, directories: &[&PathBuf], reports: &mut Vec<FileReport>) {
-        let Some((first, rest)) = directories.split_first() else { return };
-        let mut walk = WalkBuilder::new(first);
-        rest.iter().for_each(|d| {
-            walk.add(d);
-        });
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        walk.threads(threads).require_git(false).follow_links(false);
-        let found = Mutex::new(Vec::new());
-        let add = |report: FileReport| found.lock().unwrap_or_else(PoisonError::into_inner).push(report);
-        walk.build_parallel().run(|| {
-            Box::new(|entry| {
-                match entry {
-                    Ok(entry) if is_python(&entry) => {
-                        self.file(entry.path(), Found::Met).into_iter().for_each(add);
+fn named(checker: &Checker<'_>, files: &[&Path], threads: usize, reports: &mut Vec<FileReport>) {
+    if files.len() < PARALLEL || threads < 2 {
+        reports.extend(files.iter().filter_map(|path| checker.file(path, Found::Named)));
+        return;
+    }
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(files.len()) {
+            scope.spawn(|| {
+                while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Some(report) = checker.file(path, Found::Named) {
+                        found.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                     }
-                    Ok(_) => {}
-                    Err(e) => add(FileReport::failed(
-                        failed_name(&e),
-                        None,
-                        format!("cannot be walked: {e}"),
-                        false,
-                    )),
                 }
-                WalkState::Continue
-            })
-        });
-        reports.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
-    }
+            });
+        }
+    });
+    reports.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+}
 
-    /// `None`: a file met on the way that is none of our business.
-    fn file(&self, path: &Path, found: Found) -> Option<FileReport> {
-        let name = self.name(path);
-        let absolute = self.directory.join(path);
-        let absolute = normalized(&absolute);
-        let source = match self.read(path, found) {
-            Ok(Some(source)) => source,
-            // Counted, but with nothing in it for us.
-            Ok(None) => return Some(FileReport::new(name, Some(absolute), "".into(), Vec::new())),
-            Err(e) => return Some(FileReport::failed(name, Some(absolute), e.to_string(), false)),
-        };
-        Some(self.check(name, Some(absolute), &source, found))
-    }
-
-    fn read(&self, path: &Path, found: Found) -> Result<Option<String>, files::ReadError> {
-        match files::read_bytes(path) {
-            // Most files of a tree have nothing to do with us, in whatever encoding they are.
-            Ok(bytes) if found == Found::Met && !mentions(&bytes) => Ok(None),
-            Ok(bytes) => files::decode(bytes).map(Some),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn stdin(&self) -> FileReport {
-        let named = self.options.stdin_filename.as_deref();
-        let name = named.map_or_else(|| "<stdin>".to_owned(), |p| self.name(p));
-        let path = named.map(|p| normalized(&self.directory.join(p)));
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().take(files::MAX_SOURCE + 1).read_to_end(&mut bytes);
-        match read.map_err(files::ReadError::from).and_then(|_| files::decode(bytes)) {
-            Ok(source) => {
-                let mut report = self.check(name, path, &source, Found::Named);
-                report.path = None;
-                report
-            }
-            Err(e) => FileReport::failed(name, None, e.to_string(), false),
-        }
-    }
-
-    fn check(&self, name: String, path: Option<PathBuf>, source: &str, found: Found) -> FileReport {
-        let work = || self.analysed(&name, path.clone(), source, found);
-        match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(report) => report,
-            Err(_) => {
-                let message = "made the checker fail; please report it with the file".to_owned();
-                FileReport::failed(name, path, message, true)
-            }
-        }
-    }
-
-    fn analysed(&self, name: &str, path: Option<PathBuf>, source: &str, found: Found) -> FileReport {
-        let configured = {
-            let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-            configs.of(path.as_deref(), &serde_json::Value::Null)
-        };
-        let file = FileContext { path: path.clone(), root: configured.root };
-        if let Some(problem) = configured.problem {
-            let message = format!("cannot be checked, its configuration is wrong: {problem}");
-            return FileReport::failed(name.to_owned(), path, message, false);
-        }
-        if configured.excluded && found == Found::Met {
-            return FileReport::new(name.to_owned(), path, "".into(), Vec::new());
-        }
-        let findings =
-            |text: &str| mvm_compiler::analyze(text, &file, &configured.config, &self.facts).findings;
-        if !self.options.fix && !self.options.diff {
-            return self.report(name, path, source.into(), findings(source));
-        }
-        let (fixed_text, fixed, left) = fix::until_stable(source, self.options.unsafe_fixes, findings);
-        if self.options.diff {
-            let mut report = self.report(name, path, source.into(), findings(source));
-            report.fixed = fixed;
-            report.diff = (fixed > 0).then(|| diff::unified(name, source, &fixed_text));
-            return report;
-        }
-        let mut report = self.report(name, path.clone(), fixed_text.as_str().into(), left);
-        report.fixed = fixed;
-        match path {
-            Some(path) if fixed > 0 => {
-                if let Err(e) = fix::write(&path, &fixed_text) {
-                    let message = format!("cannot be fixed in place (it is unchanged): {e}");
-                    report = FileReport::failed(name.to_owned(), Some(path), message, false);
+fn walk(
+    checker: &Checker<'_>,
+    directories: &[&Path],
+    only: Option<&GlobMatcher>,
+    threads: usize,
+    reports: &mut Vec<FileReport>,
+) {
+    let Some((first, rest)) = directories.split_first() else { return };
+    let mut walk = WalkBuilder::new(first);
+    rest.iter().for_each(|d| {
+        walk.add(d);
+    });
+    walk.threads(threads).require_git(false).follow_links(false);
+    let found = Mutex::new(Vec::new());
+    walk.build_parallel().run(|| {
+        // Each thread keeps its own and hands them over at its end.
+        let mut own = Batch { all: &found, own: Vec::new() };
+        Box::new(move |entry| {
+            match entry {
+                Ok(entry) if is_python(&entry) && only.is_none_or(|g| g.is_match(plain(entry.path()))) => {
+                    own.own.extend(checker.file(entry.path(), Found::Met));
                 }
+                Ok(_) => {}
+                Err(e) => own.own.extend(failed(checker, &e)),
             }
-            _ => {}
-        }
-        report
-    }
+            WalkState::Continue
+        })
+    });
+    reports.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+}
 
-    fn report(
-        &self,
-        name: &str,
-        path: Option<PathBuf>,
-        source: Arc<str>,
-        mut findings: Vec<mvm_compiler::Finding>,
-    ) -> FileReport {
-        findings.retain(|f| f.severity >= self.options.show.into());
-        findings.sort_by(|a, b| (a.range.start, a.rule).cmp(&(b.range.start, b.rule)));
-        let source = if findings.is_empty() { "".into() } else { source };
-        FileReport::new(name.to_owned(), path, source, findings)
-    }
+struct Batch<'a> {
+    all: &'a Mutex<Vec<FileReport>>,
+    own: Vec<FileReport>,
+}
 
-    fn name(&self, path: &Path) -> String {
-        let short = path.strip_prefix(&self.directory).unwrap_or(path);
-        let short = short.strip_prefix(".").unwrap_or(short);
-        short.to_string_lossy().into_owned()
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.own);
     }
 }
 
-/// Does a file say anything that concerns us?
-fn mentions(bytes: &[u8]) -> bool {
-    memmem::find(bytes, b"mvm").is_some()
+/// What could not be walked; what vanished meanwhile is nobody's loss.
+fn failed(checker: &Checker<'_>, error: &ignore::Error) -> Option<FileReport> {
+    let reason = error.io_error();
+    if reason.is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        return None;
+    }
+    let path = path_of(error).unwrap_or(Path::new("."));
+    let why = reason.map_or_else(|| error.to_string(), ToString::to_string);
+    Some(FileReport::failed(checker.name(path), None, format!("cannot be walked: {why}"), false))
+}
+
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        ignore::Error::Loop { child, .. } => Some(child),
+        _ => None,
+    }
 }
 
 fn is_python(entry: &DirEntry) -> bool {
@@ -216,25 +129,27 @@ fn is_python(entry: &DirEntry) -> bool {
     file && entry.path().extension().is_some_and(|e| e == "py" || e == "pyw")
 }
 
-fn failed_name(error: &ignore::Error) -> String {
-    match error {
-        ignore::Error::WithPath { path, .. } => path.to_string_lossy().into_owned(),
-        ignore::Error::WithDepth { err, .. } => failed_name(err),
-        _ => "walk".into(),
-    }
+fn is_pattern(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.contains(['*', '?', '[', '{']))
 }
 
-/// Without `.` and with `..` resolved by name: findings speak of paths as the user wrote them.
-fn normalized(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
+/// Without `./`: patterns are written without it.
+fn plain(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
+}
+
+/// What a pattern matches, walked from its first directory without wildcards.
+fn pattern(checker: &Checker<'_>, path: &Path, threads: usize) -> Vec<FileReport> {
+    let failed = |why: String| vec![FileReport::failed(checker.name(path), None, why, false)];
+    let text = plain(path).to_string_lossy();
+    let glob = match GlobBuilder::new(&text).literal_separator(true).build() {
+        Ok(glob) => glob.compile_matcher(),
+        Err(e) => return failed(format!("is no pattern: {}", e.kind())),
+    };
+    let base: PathBuf =
+        plain(path).components().take_while(|part| !is_pattern(Path::new(part.as_os_str()))).collect();
+    let base = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
+    let mut reports = Vec::new();
+    walk(checker, &[&base], Some(&glob), threads, &mut reports);
+    if reports.is_empty() { failed("matches no Python file".to_owned()) } else { reports }
 }

@@ -3,7 +3,6 @@
 use mvm_compiler::secrets;
 
 use super::report::FileReport;
-use crate::lexical::Lexical;
 
 /// Characters of a credential that may be seen.
 const SEEN: usize = 4;
@@ -24,10 +23,9 @@ pub fn line(
         cover(&mut bytes, text, hit.range);
     }
     if ABOUT_CREDENTIALS.contains(&rule) {
-        let lexical = Lexical::new(&report.source);
         let end = offset + text.len();
         let within = |c: &std::ops::Range<usize>| ranges.iter().any(|r| c.start < r.end && r.start < c.end);
-        for literal in lexical.strings.iter().map(|s| &s.content).filter(|c| within(c)) {
+        for literal in report.literals().iter().filter(|c| within(c)) {
             let (from, to) = (literal.start.max(offset), literal.end.min(end));
             if from < to {
                 // Of a literal that began on an earlier line nothing more is seen here.

@@ -1,184 +1,161 @@
 //! `mvm-lsp --check`: the findings of the editor as text and for programs, with exit codes. Starts no runtime and no
 //! thread for a single file.
 
+mod atomic;
+mod baseline;
+mod cache;
+mod checker;
 pub mod cli;
+mod codec;
 mod collect;
 mod diff;
+mod facts;
 mod fix;
 mod full;
+mod ignores;
+mod ir;
+mod json_places;
 mod machine;
 mod mask;
+mod print;
+mod progress;
+mod rendered;
 mod report;
+mod review;
+mod sarif;
+pub mod schema;
+mod show;
+mod stamp;
 mod terminal;
+mod watch;
+mod xml;
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::path::Path;
 
 use mvm_compiler::Severity;
+use mvm_compiler::project::{self, ProjectConfig};
 
-use cli::{CheckOptions, Format, Output};
+use crate::config::{Configs, Overrides, selectors};
+use baseline::Baseline;
+use cache::Cache;
+use checker::Checker;
+use cli::CheckOptions;
+use print::say;
 use report::{FileReport, Summary};
-use terminal::{Paint, Style};
+
+pub use show::{completions, config, explain, man, rules};
 
 /// Exit code: findings.
 const FOUND: u8 = 1;
 /// Exit code: usage, configuration, or a file that cannot be read.
 const USAGE: u8 = 2;
+/// Exit code: a result that cannot be written.
+const UNWRITTEN: u8 = 3;
 /// Exit code: a defect of ours.
 const INTERNAL: u8 = 4;
 
 /// Runs `--check`; returns the exit code.
 pub fn run(options: &CheckOptions) -> u8 {
-    let reports = match collect::Checker::new(options) {
-        Ok(checker) => checker.run(),
+    if options.watch {
+        return watch::run(options);
+    }
+    match check(options) {
+        Ok(outcome) => finish(options, &outcome),
         Err(why) => {
-            eprintln!("mvm-lsp: {why}");
-            return USAGE;
-        }
-    };
-    let mut summary = Summary::default();
-    reports.iter().for_each(|r| summary.add(r));
-    let default = [Output::full()];
-    let outputs = if options.outputs.is_empty() { &default[..] } else { &options.outputs };
-    let mut code = exit_code(options, &reports);
-    for output in outputs {
-        if let Err(why) = write(options, output, &reports, &summary) {
-            eprintln!("mvm-lsp: {why}");
-            code = USAGE;
-        }
-    }
-    code
-}
-
-impl Output {
-    fn full() -> Self {
-        Output { format: Format::Full, file: None }
-    }
-}
-
-fn exit_code(options: &CheckOptions, reports: &[FileReport]) -> u8 {
-    let failures = || reports.iter().filter_map(|r| r.error.as_ref());
-    if failures().any(|e| e.internal) {
-        return INTERNAL;
-    }
-    if failures().next().is_some() {
-        return USAGE;
-    }
-    let limit: Severity = options.fail_on.into();
-    let found = reports.iter().any(|r| r.diff.is_some() || r.findings.iter().any(|f| f.severity >= limit));
-    if found && !options.exit_zero { FOUND } else { 0 }
-}
-
-fn write(
-    options: &CheckOptions,
-    output: &Output,
-    reports: &[FileReport],
-    summary: &Summary,
-) -> Result<(), String> {
-    let paint = if output.file.is_some() { Paint::plain() } else { Paint::choose(options.color) };
-    let text = render(options, output.format, reports, summary, paint);
-    if let Some(path) = &output.file {
-        return std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()));
-    }
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader has seen enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {}
-        Err(e) => return Err(format!("cannot write to standard output: {e}")),
-        Ok(()) => {}
-    }
-    // Programs read standard output; people still get the summary.
-    if !matches!(output.format, Format::Full | Format::Concise) {
-        eprintln!("{}", summary.line(options.diff));
-    }
-    Ok(())
-}
-
-fn render(
-    options: &CheckOptions,
-    format: Format,
-    reports: &[FileReport],
-    summary: &Summary,
-    paint: Paint,
-) -> String {
-    let mut out = String::new();
-    match format {
-        Format::Json => return machine::json(reports, summary),
-        Format::JsonLines => return machine::json_lines(reports, summary),
-        Format::Sarif => return machine::sarif(reports),
-        Format::Github => return machine::github(reports),
-        Format::Full | Format::Concise => {}
-    }
-    for report in reports {
-        match (&report.diff, format) {
-            (Some(diff), _) => push_diff(&mut out, diff, paint),
-            (None, Format::Concise) => full::concise(&mut out, report, paint),
-            (None, _) => full::full(&mut out, report, paint),
-        }
-    }
-    if options.statistics {
-        push_statistics(&mut out, reports);
-    }
-    out.push_str(&paint.paint(Style::Bold, &summary.line(options.diff)));
-    out.push('\n');
-    out
-}
-
-fn push_diff(out: &mut String, diff: &str, paint: Paint) {
-    for line in diff.split_inclusive('\n') {
-        let text = terminal::safe(&mask::plain(line.trim_end_matches(['\n', '\r'])));
-        let text = match line.as_bytes().first() {
-            Some(b'-') => paint.paint(Style::Removed, &text),
-            Some(b'+') => paint.paint(Style::Added, &text),
-            _ => text,
-        };
-        out.push_str(&text);
-        out.push('\n');
-    }
-}
-
-fn push_statistics(out: &mut String, reports: &[FileReport]) {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for finding in reports.iter().flat_map(|r| &r.findings) {
-        *counts.entry(finding.rule).or_default() += 1;
-    }
-    for (rule, count) in counts {
-        out.push_str(&format!("{count:>6}  {rule}\n"));
-    }
-}
-
-/// `explain RULE`
-pub fn explain(rule: &str) -> u8 {
-    match crate::rule_docs::page(rule) {
-        Some(page) => print(&page),
-        None => {
-            eprintln!("mvm-lsp: there is no rule `{}`; `mvm-lsp rules` lists them", terminal::safe(rule));
+            say(&format!("mvm-lsp: {why}"));
             USAGE
         }
     }
 }
 
-/// `rules`
-pub fn rules(as_json: bool) -> u8 {
-    let rules = crate::rule_docs::all();
-    if as_json {
-        let one = |r: &crate::rule_docs::RuleDoc| serde_json::json!({ "id": r.id, "name": r.name, "severity": r.severity, "title": r.title, "fix": r.fix });
-        let list: Vec<_> = rules.iter().map(one).collect();
-        let text = serde_json::to_string_pretty(&list).unwrap_or_default();
-        return print(&format!("{text}\n"));
-    }
-    let mut out = String::new();
-    for rule in rules {
-        let fix = rule.fix.map(|f| format!("  [{f} fix]")).unwrap_or_default();
-        out.push_str(&format!("{}  {:<8} {}{fix}\n", rule.id, report::word(rule.severity), rule.title));
-    }
-    print(&out)
+/// What a run found.
+struct Outcome {
+    reports: Vec<FileReport>,
+    summary: Summary,
+    notices: Vec<String>,
 }
 
-fn print(text: &str) -> u8 {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => USAGE,
-        _ => 0,
+/// Checks once; an error is one of usage.
+fn check(options: &CheckOptions) -> Result<Outcome, String> {
+    let known = match &options.baseline {
+        Some(path) if options.update_baseline && !path.exists() => Some(Baseline::default()),
+        Some(path) => Some(Baseline::read(path)?),
+        None => None,
+    };
+    let configs = Configs::for_check(overrides(options)?);
+    let checker = Checker::new(options, configs, cache(options));
+    let threads = options.jobs.or_else(|| std::thread::available_parallelism().ok());
+    let threads = threads.map_or(1, usize::from);
+    let mut reports = progress::with(&checker.seen, || collect::check_all(&checker, &options.paths, threads));
+    checker.save();
+    let mut notices = checker.notices();
+    if let (Some(mut baseline), Some(path)) = (known, &options.baseline) {
+        if options.update_baseline {
+            baseline.update(&reports, |file| checker.exists(file));
+            baseline.write(path)?;
+            notices.push(format!("the baseline {} is up to date", path.display()));
+        }
+        baseline.apply(&mut reports);
     }
+    let mut summary = Summary::default();
+    reports.iter().for_each(|r| summary.add(r));
+    Ok(Outcome { reports, summary, notices })
+}
+
+/// Prints everything and gives the exit code.
+fn finish(options: &CheckOptions, outcome: &Outcome) -> u8 {
+    for notice in &outcome.notices {
+        say(&format!("mvm-lsp: {}", terminal::safe(notice)));
+    }
+    let failed = print::all(options, &outcome.reports, &outcome.summary);
+    failed.iter().for_each(|why| say(&format!("mvm-lsp: {why}")));
+    let code = exit_code(options, &outcome.reports);
+    if failed.is_empty() || code == INTERNAL { code } else { UNWRITTEN }
+}
+
+fn overrides(options: &CheckOptions) -> Result<Overrides, String> {
+    Ok(Overrides {
+        select: selectors(options.select.iter().map(String::as_str))?,
+        ignore: selectors(options.ignore.iter().map(String::as_str))?,
+        disregard_comments: options.no_ignores,
+        fixed: options.config.as_deref().map(named_config).transpose()?,
+        isolated: options.isolated,
+    })
+}
+
+/// The project file of `--config`.
+fn named_config(path: &Path) -> Result<ProjectConfig, String> {
+    let path = std::path::absolute(path).map_err(|e| format!("finding {}: {e}", path.display()))?;
+    let text = crate::files::read_source(&path).map_err(|e| format!("{} {e}", path.display()))?;
+    let config = project::parse(&path, &text).map_err(|e| e.to_string())?;
+    let config = config.ok_or_else(|| format!("{} says nothing about the check", path.display()))?;
+    Ok(ProjectConfig { config, file: checker::normalized(&path) })
+}
+
+fn cache(options: &CheckOptions) -> Option<Cache> {
+    if options.no_cache {
+        return None;
+    }
+    let directory = match &options.cache_dir {
+        Some(directory) => std::path::absolute(directory).ok()?,
+        None => vmm_core::Home::from_env().ok()?.cache().join("check"),
+    };
+    Some(Cache::open(directory))
+}
+
+fn exit_code(options: &CheckOptions, reports: &[FileReport]) -> u8 {
+    let any =
+        |test: fn(&report::FileError) -> bool| reports.iter().filter_map(|r| r.error.as_ref()).any(test);
+    if any(|e| e.internal) {
+        return INTERNAL;
+    }
+    if any(|e| e.unwritten) {
+        return UNWRITTEN;
+    }
+    if any(|_| true) {
+        return USAGE;
+    }
+    let limit: Severity = options.fail_on.into();
+    let found = reports.iter().any(|r| r.diff.is_some() || r.findings.iter().any(|f| f.severity >= limit));
+    if found && !options.exit_zero { FOUND } else { 0 }
 }

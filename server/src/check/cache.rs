@@ -1,0 +1,311 @@
+//! Results of earlier runs, by content. A result is believed when tool, configuration, path, contents and every answer
+//! that its rules had from the file system are the same; a file's stamp spares reading it. One file per project in the
+//! user's cache, replaced whole: two runs at once lose nothing but speed, and deleting it costs nothing but time.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use mvm_compiler::Finding;
+use sha2::{Digest, Sha256};
+
+use super::codec::{Reader, Writer};
+use super::facts::{Fact, World, first_bits, os_string};
+use super::report::fingerprint;
+use super::stamp::Stamp;
+
+const MAGIC: &[u8; 8] = b"mvmchk01";
+/// Results that nobody asked for in so many days go.
+const KEPT_DAYS: u32 = 30;
+/// How seldom it is written down that a result was used.
+const USED_DAYS: u32 = 7;
+/// Results of one project at most.
+const MOST_RESULTS: usize = 200_000;
+/// Largest file that is read.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// Content of a file that says nothing about us.
+pub const FOREIGN: u128 = 0;
+
+/// A result's key: everything but the facts.
+pub type Key = u128;
+
+/// What the caches of all projects share.
+pub struct Cache {
+    directory: PathBuf,
+    tool: String,
+    now: SystemTime,
+    today: u32,
+    projects: Mutex<HashMap<PathBuf, Arc<Project>>>,
+}
+
+/// The cache of one project.
+pub struct Project {
+    file: PathBuf,
+    old: Stored,
+    /// Whether the facts of `old` hold: not known yet, yes, no.
+    holds: Vec<AtomicU8>,
+    new: Mutex<New>,
+}
+
+#[derive(Default)]
+struct Stored {
+    facts: Vec<Arc<Fact>>,
+    files: HashMap<OsString, (Stamp, u128)>,
+    results: HashMap<Key, Result>,
+}
+
+#[derive(Clone)]
+struct Result {
+    day: u32,
+    facts: Box<[u32]>,
+    findings: Box<[u8]>,
+}
+
+/// A result, what it rests on, and its findings.
+type Learnt = (Key, Vec<Arc<Fact>>, Box<[u8]>);
+
+#[derive(Default)]
+struct New {
+    files: Vec<(OsString, Stamp, u128)>,
+    results: Vec<Learnt>,
+    used: Vec<Key>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cache {
+    /// In a directory.
+    pub fn open(directory: PathBuf) -> Self {
+        let now = SystemTime::now();
+        let days = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs() / 86_400);
+        let today = u32::try_from(days).unwrap_or(0);
+        Cache { directory, tool: tool(), now, today, projects: Mutex::default() }
+    }
+
+    /// The cache of the project at a root.
+    pub fn project(&self, root: &Path) -> Arc<Project> {
+        let mut projects = locked(&self.projects);
+        if let Some(known) = projects.get(root) {
+            return Arc::clone(known);
+        }
+        let name = fingerprint(&[&self.tool, &root.to_string_lossy()]);
+        let file = self.directory.join(format!("{name}.results"));
+        let old = load(&file, &self.tool).unwrap_or_default();
+        let holds = old.facts.iter().map(|_| AtomicU8::new(0)).collect();
+        let project = Arc::new(Project { file, old, holds, new: Mutex::default() });
+        projects.insert(root.to_owned(), Arc::clone(&project));
+        project
+    }
+
+    /// Keeps that a file of this stamp has this content.
+    pub fn learn_file(&self, project: &Project, path: &Path, stamp: Option<Stamp>, content: u128) {
+        if let Some(stamp) = stamp.filter(|s| s.is_settled(self.now)) {
+            locked(&project.new).files.push((path.into(), stamp, content));
+        }
+    }
+
+    /// Writes what is new. The cache is a convenience: where it cannot be written, the next run is as slow as this.
+    pub fn save(&self) {
+        for project in locked(&self.projects).values() {
+            let new = std::mem::take(&mut *locked(&project.new));
+            let used = new.used.iter().any(|key| {
+                project.old.results.get(key).is_some_and(|r| r.day.saturating_add(USED_DAYS) < self.today)
+            });
+            if !new.files.is_empty() || !new.results.is_empty() || used {
+                let _ = self.store(project, new);
+            }
+        }
+    }
+
+    fn store(&self, project: &Project, new: New) -> std::io::Result<()> {
+        private_directory(&self.directory)?;
+        let lock = File::create(project.file.with_extension("lock"))?;
+        // Another run writes: what we know is lost, and found again.
+        if lock.try_lock().is_err() {
+            return Ok(());
+        }
+        // What another run wrote since we began stays.
+        let mut stored = load(&project.file, &self.tool).unwrap_or_default();
+        let mut index: HashMap<Arc<Fact>, u32> =
+            stored.facts.iter().enumerate().map(|(i, f)| (Arc::clone(f), i as u32)).collect();
+        for (key, facts, findings) in new.results {
+            let mut intern = |fact: Arc<Fact>| {
+                *index.entry(fact).or_insert_with_key(|fact| {
+                    stored.facts.push(Arc::clone(fact));
+                    (stored.facts.len() - 1) as u32
+                })
+            };
+            let facts = facts.into_iter().map(&mut intern).collect();
+            stored.results.insert(key, Result { day: self.today, facts, findings });
+        }
+        for (path, stamp, content) in new.files {
+            stored.files.insert(path, (stamp, content));
+        }
+        for key in new.used {
+            if let Some(result) = stored.results.get_mut(&key) {
+                result.day = self.today;
+            }
+        }
+        stored.results.retain(|_, r| r.day.saturating_add(KEPT_DAYS) >= self.today);
+        if stored.results.len() > MOST_RESULTS || stored.files.len() > 2 * MOST_RESULTS {
+            stored = Stored::default();
+        }
+        let bytes = stored.bytes(&self.tool);
+        super::atomic::write_cache(&project.file, &bytes)
+    }
+}
+
+impl Project {
+    /// The content of a file, if it has not been touched since it was read.
+    pub fn content(&self, path: &Path, stamp: Option<Stamp>) -> Option<u128> {
+        let (known, content) = self.old.files.get(path.as_os_str())?;
+        (Some(*known) == stamp).then_some(*content)
+    }
+
+    /// The findings under a key, if every fact they rest on still holds.
+    pub fn result(&self, key: Key, world: &World) -> Option<Vec<Finding>> {
+        const YES: u8 = 1;
+        const NO: u8 = 2;
+        let result = self.old.results.get(&key)?;
+        for index in &result.facts {
+            let (fact, state) = (self.old.facts.get(*index as usize)?, self.holds.get(*index as usize)?);
+            let known = match state.load(Ordering::Relaxed) {
+                0 => {
+                    let holds = if world.holds(fact) { YES } else { NO };
+                    state.store(holds, Ordering::Relaxed);
+                    holds
+                }
+                known => known,
+            };
+            if known == NO {
+                return None;
+            }
+        }
+        let findings = Reader { bytes: &result.findings }.findings()?;
+        locked(&self.new).used.push(key);
+        Some(findings)
+    }
+
+    /// Keeps a result.
+    pub fn learn(&self, key: Key, facts: Vec<Arc<Fact>>, findings: &[Finding]) {
+        let mut writer = Writer::default();
+        writer.findings(findings);
+        locked(&self.new).results.push((key, facts, writer.bytes.into()));
+    }
+}
+
+/// What a content is called.
+pub fn content(bytes: &[u8]) -> u128 {
+    first_bits(Sha256::new().chain_update(bytes)).max(FOREIGN + 1)
+}
+
+/// What a result is called.
+pub fn key(path: &Path, root: Option<&Path>, config: u128, content: u128) -> Key {
+    let mut hasher = Sha256::new();
+    for part in [Some(path), root] {
+        let bytes = part.map_or(&b""[..], |p| p.as_os_str().as_encoded_bytes());
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+    hasher.update(config.to_le_bytes());
+    hasher.update(content.to_le_bytes());
+    first_bits(hasher)
+}
+
+/// What tells this program from every other build of it.
+fn tool() -> String {
+    let program = std::env::current_exe().and_then(|path| fs::metadata(&path).map(|meta| (path, meta)));
+    let built = program.map(|(path, meta)| {
+        let at = meta.modified().ok().and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok());
+        format!("{} {} {at:?}", path.display(), meta.len())
+    });
+    format!("{} {}", env!("CARGO_PKG_VERSION"), built.unwrap_or_default())
+}
+
+fn private_directory(directory: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
+fn load(file: &Path, tool: &str) -> Option<Stored> {
+    let meta = fs::metadata(file).ok()?;
+    if !meta.is_file() || meta.len() > MOST_BYTES {
+        return None;
+    }
+    let bytes = fs::read(file).ok()?;
+    let mut reader = Reader { bytes: bytes.strip_prefix(MAGIC)? };
+    let sum = reader.u128()?;
+    if content(reader.bytes) != sum || reader.block()? != tool.as_bytes() {
+        return None;
+    }
+    Stored::read(&mut reader)
+}
+
+impl Stored {
+    fn read(reader: &mut Reader<'_>) -> Option<Stored> {
+        let n = reader.count(28)?;
+        let facts = (0..n).map(|_| Fact::read(reader).map(Arc::new)).collect::<Option<Vec<_>>>()?;
+        let n = reader.count(76)?;
+        let mut files = HashMap::with_capacity(n);
+        for _ in 0..n {
+            let path = os_string(reader.block()?)?;
+            files.insert(path, (Stamp::read(reader)?, reader.u128()?));
+        }
+        let n = reader.count(28)?;
+        let mut results = HashMap::with_capacity(n);
+        for _ in 0..n {
+            let (key, day, n) = (reader.u128()?, reader.u32()?, reader.count(4)?);
+            let index = |i: u32| ((i as usize) < facts.len()).then_some(i);
+            let facts = (0..n).map(|_| reader.u32().and_then(index)).collect::<Option<_>>()?;
+            results.insert(key, Result { day, facts, findings: reader.block()?.into() });
+        }
+        Some(Stored { facts, files, results })
+    }
+
+    fn bytes(&self, tool: &str) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.block(tool.as_bytes());
+        // Facts that no result rests on any more go.
+        let mut place: Vec<Option<u32>> = vec![None; self.facts.len()];
+        let mut kept = Vec::new();
+        for index in self.results.values().flat_map(|r| r.facts.iter()) {
+            let slot = &mut place[*index as usize];
+            if slot.is_none() {
+                *slot = Some(kept.len() as u32);
+                kept.push(&self.facts[*index as usize]);
+            }
+        }
+        writer.size(kept.len());
+        kept.iter().for_each(|fact| fact.write(&mut writer));
+        writer.size(self.files.len());
+        for (path, (stamp, content)) in &self.files {
+            writer.block(path.as_encoded_bytes());
+            stamp.write(&mut writer);
+            writer.u128(*content);
+        }
+        writer.size(self.results.len());
+        for (key, result) in &self.results {
+            writer.u128(*key);
+            writer.u32(result.day);
+            writer.size(result.facts.len());
+            let places = result.facts.iter().filter_map(|i| place[*i as usize]);
+            places.for_each(|i| writer.u32(i));
+            writer.block(&result.findings);
+        }
+        let mut whole = Vec::with_capacity(writer.bytes.len() + 32);
+        whole.extend_from_slice(MAGIC);
+        whole.extend_from_slice(&content(&writer.bytes).to_le_bytes());
+        whole.extend_from_slice(&writer.bytes);
+        whole
+    }
+}

@@ -1,0 +1,369 @@
+//! Checking one file: from the cache where nothing changed, else by reading and analysing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mvm_compiler::config::relative_path;
+use mvm_compiler::project::ProjectError;
+use mvm_compiler::{FileContext, Finding};
+
+use super::cache::{self, Cache};
+use super::cli::CheckOptions;
+use super::facts::{Recorder, World};
+use super::report::FileReport;
+use super::stamp::{self, Contents, Stamp};
+use super::{atomic, diff, fix, ignores, ir};
+use crate::config::{Configs, Configured};
+use crate::files;
+
+/// What every file is checked with.
+pub struct Checker<'a> {
+    options: &'a CheckOptions,
+    configs: Mutex<Configs>,
+    world: World,
+    cache: Option<Cache>,
+    directory: PathBuf,
+    /// Project files that cannot be used, and how many files were not checked for it.
+    faults: Mutex<BTreeMap<PathBuf, (Arc<ProjectError>, usize)>>,
+    untrusted: Mutex<BTreeSet<PathBuf>>,
+    /// Files looked at so far.
+    pub seen: AtomicUsize,
+}
+
+/// How a file came to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The user named it.
+    Named,
+    /// A walk met it.
+    Met,
+}
+
+/// A file and what holds for it.
+struct Subject {
+    name: String,
+    /// `None`: standard input without a name.
+    path: Option<PathBuf>,
+    context: FileContext,
+    configured: Configured,
+    found: Found,
+    /// Its text came from elsewhere than its path.
+    piped: bool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Checker<'a> {
+    /// A checker with options, configurations and, perhaps, a cache.
+    pub fn new(options: &'a CheckOptions, configs: Configs, cache: Option<Cache>) -> Self {
+        Checker {
+            options,
+            configs: Mutex::new(configs),
+            world: World::default(),
+            cache,
+            directory: std::env::current_dir().unwrap_or_default(),
+            faults: Mutex::default(),
+            untrusted: Mutex::default(),
+            seen: AtomicUsize::new(0),
+        }
+    }
+
+    /// What the user must know besides the findings.
+    pub fn notices(&self) -> Vec<String> {
+        let text = |path: &PathBuf| {
+            format!(
+                "{} is not used: it belongs to another user or anybody may write it; name it with --config if you \
+                 trust it",
+                path.display()
+            )
+        };
+        locked(&self.untrusted).iter().map(text).collect()
+    }
+
+    /// Keeps the results for the next run.
+    pub fn save(&self) {
+        if let Some(cache) = &self.cache {
+            cache.save();
+        }
+    }
+
+    /// The project files that cannot be used, each once.
+    pub fn faults(&self) -> Vec<FileReport> {
+        let faults = std::mem::take(&mut *locked(&self.faults));
+        let report = |(path, (fault, files)): (PathBuf, (Arc<ProjectError>, usize))| {
+            let files = super::report::plural(files, "file");
+            let message = format!("{}; {files} not checked for it", fault.message);
+            let mut report = FileReport::failed(self.name(&path), Some(path), message, false);
+            report.at_line(fault.line);
+            report
+        };
+        faults.into_iter().map(report).collect()
+    }
+
+    /// Is there a file of this identity? Fingerprints know files by their path below the project's root.
+    pub fn exists(&self, identity: &str) -> bool {
+        let root =
+            locked(&self.configs).of(Some(&self.directory.join("any.py")), &serde_json::Value::Null).root;
+        [Some(self.directory.clone()), root].into_iter().flatten().any(|d| d.join(identity).exists())
+    }
+
+    /// A path as it is shown.
+    pub fn name(&self, path: &Path) -> String {
+        self.short(path).to_string_lossy().into_owned()
+    }
+
+    fn short<'p>(&self, path: &'p Path) -> &'p Path {
+        let short = path.strip_prefix(&self.directory).unwrap_or(path);
+        short.strip_prefix(".").unwrap_or(short)
+    }
+
+    fn subject(&self, path: Option<&Path>, found: Found) -> Option<Subject> {
+        let absolute = path.map(|p| normalized(&self.directory.join(p)));
+        let configured = locked(&self.configs).of(absolute.as_deref(), &serde_json::Value::Null);
+        if !configured.untrusted.is_empty() {
+            locked(&self.untrusted).extend(configured.untrusted.iter().cloned());
+        }
+        if let Some(fault) = &configured.fault {
+            let mut faults = locked(&self.faults);
+            faults.entry(fault.file.clone()).or_insert_with(|| (Arc::clone(fault), 0)).1 += 1;
+            return None;
+        }
+        let context = FileContext { path: absolute.clone(), root: configured.root.clone() };
+        let name = path.map_or_else(|| "<stdin>".to_owned(), |p| self.name(p));
+        Some(Subject { name, path: absolute, context, configured, found, piped: false })
+    }
+
+    /// `None`: vanished meanwhile, or its configuration cannot be used.
+    pub fn file(&self, path: &Path, found: Found) -> Option<FileReport> {
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        let subject = self.subject(Some(path), found)?;
+        if subject.configured.excluded && found == Found::Met {
+            return Some(self.finish(&subject, self.empty(&subject), path));
+        }
+        let report = match self.try_file(&subject, path) {
+            Ok(report) => report,
+            Err(files::ReadError::Io(e))
+                if found == Found::Met && e.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return None;
+            }
+            Err(e) => FileReport::failed(subject.name.clone(), subject.path.clone(), e.to_string(), false),
+        };
+        Some(self.finish(&subject, report, path))
+    }
+
+    fn finish(&self, subject: &Subject, mut report: FileReport, path: &Path) -> FileReport {
+        let short = self.short(path);
+        if short.to_str().is_none() {
+            report.raw_name = Some(short.as_os_str().as_encoded_bytes().to_vec());
+        }
+        if !report.findings.is_empty() && subject.context.root.is_some() {
+            report.identity = Some(relative_path(&subject.context));
+        }
+        report
+    }
+
+    fn empty(&self, subject: &Subject) -> FileReport {
+        FileReport::new(subject.name.clone(), subject.path.clone(), "".into(), Vec::new())
+    }
+
+    fn try_file(&self, subject: &Subject, path: &Path) -> Result<FileReport, files::ReadError> {
+        let met = subject.found == Found::Met;
+        let is_ir = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        let changes = self.options.fix || self.options.diff || self.options.add_ignores;
+        let cache = self.cache.as_ref().filter(|_| !changes && !is_ir);
+        let (Some(cache), Some(absolute)) = (cache, &subject.path) else {
+            return match stamp::read(path, met)?.0 {
+                Contents::Foreign => Ok(self.empty(subject)),
+                Contents::Bytes(bytes) if is_ir => Ok(self.ir(subject, &bytes)),
+                Contents::Bytes(bytes) => Ok(self.check(subject, &files::decode(bytes)?)),
+            };
+        };
+        let project = cache.project(&self.cache_root(subject, absolute));
+        let config = subject.configured.print;
+        let root = subject.context.root.as_deref();
+        let stamp = Stamp::of(&std::fs::metadata(path)?);
+        let known = project.content(absolute, stamp);
+        if known == Some(cache::FOREIGN) && met {
+            return Ok(self.empty(subject));
+        }
+        if let Some(content) = known.filter(|c| *c != cache::FOREIGN)
+            && let Some(findings) = project.result(cache::key(absolute, root, config, content), &self.world)
+        {
+            if findings.is_empty() {
+                return Ok(self.empty(subject));
+            }
+            // The text is needed for excerpts, if it is still that text.
+            if let (Contents::Bytes(bytes), _) = stamp::read(path, false)?
+                && cache::content(&bytes) == content
+            {
+                return Ok(self.report(subject, files::decode(bytes)?.into(), findings));
+            }
+        }
+        let (contents, stamp) = stamp::read(path, met)?;
+        let Contents::Bytes(bytes) = contents else {
+            cache.learn_file(&project, absolute, stamp, cache::FOREIGN);
+            return Ok(self.empty(subject));
+        };
+        let content = cache::content(&bytes);
+        let source = files::decode(bytes)?;
+        cache.learn_file(&project, absolute, stamp, content);
+        let key = cache::key(absolute, root, config, content);
+        if let Some(findings) = project.result(key, &self.world) {
+            return Ok(self.report(subject, source.into(), findings));
+        }
+        Ok(self.guarded(subject, || {
+            let (findings, facts) = self.findings(subject, &source);
+            project.learn(key, facts, &findings);
+            self.report(subject, source.into(), findings)
+        }))
+    }
+
+    /// Where results are kept: by project, or by where one works when there is none.
+    fn cache_root(&self, subject: &Subject, path: &Path) -> PathBuf {
+        match &subject.context.root {
+            Some(root) => root.clone(),
+            None if path.starts_with(&self.directory) => self.directory.clone(),
+            None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        }
+    }
+
+    /// Standard input, under its name.
+    pub fn stdin(&self) -> FileReport {
+        let named = self.options.stdin_filename.as_deref();
+        let name = named.map_or_else(|| "<stdin>".to_owned(), |p| self.name(p));
+        let Some(mut subject) = self.subject(named, Found::Named) else {
+            return FileReport::new(name, None, "".into(), Vec::new());
+        };
+        subject.piped = true;
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().take(files::MAX_SOURCE + 1).read_to_end(&mut bytes);
+        let is_ir = named.and_then(Path::extension).is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        let report = match read.map_err(files::ReadError::from) {
+            Ok(_) if is_ir && bytes.len() as u64 <= files::MAX_SOURCE => Ok(self.ir(&subject, &bytes)),
+            Ok(_) => files::decode(bytes).map(|source| self.check(&subject, &source)),
+            Err(e) => Err(e),
+        };
+        let mut report = report.unwrap_or_else(|e| FileReport::failed(name, None, e.to_string(), false));
+        report.path = None;
+        self.finish(&subject, report, named.unwrap_or(Path::new("<stdin>")))
+    }
+
+    fn guarded(&self, subject: &Subject, work: impl FnOnce() -> FileReport) -> FileReport {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            let message = "made the checker fail; please report it with the file".to_owned();
+            FileReport::failed(subject.name.clone(), subject.path.clone(), message, true)
+        })
+    }
+
+    fn ir(&self, subject: &Subject, bytes: &[u8]) -> FileReport {
+        self.guarded(subject, || {
+            let (source, findings) = ir::check(bytes, &subject.context, &subject.configured.config);
+            self.report(subject, source, findings)
+        })
+    }
+
+    fn check(&self, subject: &Subject, source: &str) -> FileReport {
+        self.guarded(subject, || {
+            let findings = |text: &str| self.findings(subject, text).0;
+            if self.options.fix || self.options.diff {
+                return self.fixed(subject, source, findings);
+            }
+            if self.options.add_ignores {
+                return self.ignored(subject, source, findings);
+            }
+            self.report(subject, source.into(), findings(source))
+        })
+    }
+
+    fn findings(&self, subject: &Subject, text: &str) -> (Vec<Finding>, Vec<Arc<super::facts::Fact>>) {
+        // A link's own path leads to a link, not to this text.
+        let regular = subject.found == Found::Met;
+        let own = subject.path.as_deref().filter(|_| regular).map(|path| (path, text));
+        let recorder = Recorder::new(&self.world, own);
+        let config = &subject.configured.config;
+        let found = mvm_compiler::analyze(text, &subject.context, config, &recorder).findings;
+        (found, recorder.asked())
+    }
+
+    fn fixed(&self, subject: &Subject, source: &str, findings: impl Fn(&str) -> Vec<Finding>) -> FileReport {
+        let (text, fixed, left) = fix::until_stable(source, self.options.unsafe_fixes, &findings);
+        if self.options.diff {
+            let mut report = self.report(subject, source.into(), findings(source));
+            report.fixed = fixed;
+            report.diff = (fixed > 0).then(|| diff::unified(&subject.name, source, &text));
+            return report;
+        }
+        let mut report = self.report(subject, text.as_str().into(), left);
+        report.fixed = fixed;
+        self.replaced(subject, source, text, fixed > 0, report)
+    }
+
+    fn ignored(
+        &self,
+        subject: &Subject,
+        source: &str,
+        findings: impl Fn(&str) -> Vec<Finding>,
+    ) -> FileReport {
+        let least = self.options.fail_on.into();
+        let (text, ignored, left) =
+            ignores::add(source, findings(source), least, self.options.reason.as_deref(), &findings);
+        let mut report = self.report(subject, text.as_str().into(), left);
+        report.ignored = ignored;
+        self.replaced(subject, source, text, ignored > 0, report)
+    }
+
+    /// Puts a new text in the place of the old one.
+    fn replaced(
+        &self,
+        subject: &Subject,
+        source: &str,
+        text: String,
+        changed: bool,
+        mut report: FileReport,
+    ) -> FileReport {
+        if subject.piped {
+            report.text = Some(text);
+            return report;
+        }
+        let Some(path) = subject.path.as_deref().filter(|_| changed) else { return report };
+        match atomic::exchange(path, source.as_bytes(), text.as_bytes()) {
+            Ok(()) => report,
+            Err(e) => {
+                let message = format!("cannot be changed in place (it is as it was): {e}");
+                let mut report =
+                    FileReport::failed(subject.name.clone(), Some(path.to_owned()), message, false);
+                report.unwritten();
+                report
+            }
+        }
+    }
+
+    fn report(&self, subject: &Subject, source: Arc<str>, mut findings: Vec<Finding>) -> FileReport {
+        findings.retain(|f| f.severity >= self.options.show.into());
+        findings.sort_by(|a, b| (a.range.start, a.rule).cmp(&(b.range.start, b.rule)));
+        let source = if findings.is_empty() { "".into() } else { source };
+        FileReport::new(subject.name.clone(), subject.path.clone(), source, findings)
+    }
+}
+
+/// Without `.` and with `..` resolved by name: findings speak of paths as the user wrote them.
+pub fn normalized(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
