@@ -56,7 +56,9 @@ pub(crate) fn analysis(
     for (i, known) in fresh {
         slots[i].result = Some(known);
     }
-    if !parts.is_empty() {
+    if parts.is_empty() {
+        rules::check_script(text, &module.imports, &mut findings);
+    } else {
         plain(text, items, slots, module, setting.config);
         for &i in &module.noted {
             let place = [items[i].start];
@@ -233,8 +235,15 @@ impl<'a> Run<'a> {
         let facts_used = AtomicBool::new(false);
         let mut rule_findings = Vec::new();
         for declaration in &item.declarations {
-            let context =
-                RuleContext { declaration, file, config, facts, facts_used: &facts_used, texts: &texts };
+            let context = RuleContext {
+                declaration,
+                file,
+                config,
+                facts,
+                facts_used: &facts_used,
+                texts: &texts,
+                tree: std::cell::OnceCell::new(),
+            };
             rules::check_declaration(&context, &mut rule_findings);
         }
         let facts = facts_used.load(Ordering::Relaxed).then(|| facts.revision());

@@ -1,6 +1,7 @@
 //! What a rule sees. Declaration rules run once per declaration and their results are cached with it, so they may
 //! look at nothing but this context; file rules run at every analysis and must be cheap.
 
+use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address;
@@ -9,6 +10,7 @@ use crate::config::Config;
 use crate::declaration::Declaration;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
+use crate::rules::tree::Tree;
 
 /// Input of a declaration rule. All ranges, in and out, are addresses of the declaration (see `address`): take them
 /// from values, add to them, put them into findings and edits, read their text here; never compare with the file's.
@@ -23,6 +25,8 @@ pub struct RuleContext<'a> {
     pub(crate) facts_used: &'a AtomicBool,
     /// Text of the own item, then of the dependencies.
     pub(crate) texts: &'a [&'a str],
+    /// The source directory, once a rule has asked for it.
+    pub(crate) tree: OnceCell<Option<Tree>>,
 }
 
 impl<'a> RuleContext<'a> {
@@ -35,6 +39,11 @@ impl<'a> RuleContext<'a> {
     /// The whole text of the declaration's own item: decorators, head and body; address 0 is its first byte.
     pub fn item_text(&self) -> &'a str {
         self.texts.first().copied().unwrap_or("")
+    }
+
+    /// The source directory, walked once; `None` where it is not known.
+    pub fn tree(&self) -> Option<&Tree> {
+        self.tree.get_or_init(|| Tree::walk(self.declaration, self.file, self.facts())).as_ref()
     }
 
     /// Facts about the world. Asking makes the declaration's result depend on [`Facts::revision`].

@@ -11,6 +11,20 @@ pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Optio
         .map(|(_, name)| name)
 }
 
+/// The same with another bound: at most so many edits.
+pub fn nearest_within<'a>(
+    written: &str,
+    names: impl Iterator<Item = &'a str>,
+    bound: usize,
+) -> Option<&'a str> {
+    let written: Vec<char> = written.chars().take(64).flat_map(char::to_lowercase).collect();
+    names
+        .map(|name| (distance(&written, name), name))
+        .filter(|(d, _)| *d <= bound)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, name)| name)
+}
+
 /// Edits that lead from one to the other; a swap of neighbours is one.
 fn distance(a: &[char], b: &str) -> usize {
     let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();

@@ -10,18 +10,31 @@ use super::{
 use crate::context::{Findings, RuleContext};
 use crate::finding::{Applicability, Edit};
 use crate::secrets::{Hit, HitKind, embedded, redact, scan};
-use crate::value::ValueKind;
+use crate::value::{Value, ValueKind};
 
 /// Looks for credentials in all strings of the declaration.
 pub fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     strings(&ctx.declaration.call, &mut |text| {
         // The name of a secret is no secret, unless it is one: no judgement by the name of its place.
         let name = if text.helper == "secret" { None } else { text.name };
-        for hit in scan(text.text, name) {
+        let mut hits = scan(text.text, name);
+        // `DB_PASSWORD = "…"` says what it is, wherever the constant is used.
+        if let (true, Some(constant)) = (hits.is_empty(), constant_name(ctx, text.value)) {
+            hits = scan(text.text, Some(constant));
+        }
+        for hit in hits {
             report(ctx, &text, &hit).to(findings);
         }
     });
     arguments(ctx, findings);
+}
+
+/// The name of the constant that a value was read from.
+fn constant_name<'a>(ctx: &RuleContext<'a>, value: &Value) -> Option<&'a str> {
+    value.origin.as_ref()?;
+    let text = ctx.text(&value.range);
+    let identifier = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    (identifier && !text.is_empty()).then_some(text)
 }
 
 fn report(ctx: &RuleContext<'_>, text: &Text<'_>, hit: &Hit) -> Report {
@@ -41,7 +54,7 @@ fn report(ctx: &RuleContext<'_>, text: &Text<'_>, hit: &Hit) -> Report {
                     remedy(text)
                 ),
             )
-            .fix(Applicability::Safe, "Use a secret of the host's store", secret(ctx, text, whole)),
+            .fix(applicability(text), "Use a secret of the host's store", secret(ctx, text, whole)),
         HitKind::Likely(p) => {
             let what = p.map_or_else(
                 || "looks like a credential".to_owned(),
@@ -76,6 +89,11 @@ fn report(ctx: &RuleContext<'_>, text: &Text<'_>, hit: &Hit) -> Report {
     }
 }
 
+/// A constant may be used elsewhere too.
+fn applicability(text: &Text<'_>) -> Applicability {
+    if text.value.origin.is_some() { Applicability::Offer } else { Applicability::Safe }
+}
+
 fn remedy(text: &Text<'_>) -> &'static str {
     match text.argument {
         _ if text.helper == "secret" => {
@@ -88,7 +106,8 @@ fn remedy(text: &Text<'_>) -> &'static str {
     }
 }
 
-fn article(noun: &str) -> &'static str {
+/// `a` or `an`.
+pub fn article(noun: &str) -> &'static str {
     let vowel = noun.starts_with(['A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u']);
     let spelled =
         ["NV", "HT", "Np", "npm", "ngrok", "NuGet", "X ", "xAI"].iter().any(|s| noun.starts_with(s));
@@ -106,6 +125,17 @@ fn secret(ctx: &RuleContext<'_>, text: &Text<'_>, whole: bool) -> Option<[Edit; 
         return None;
     }
     let range = &text.value.range;
+    if let Some(origin) = text.value.origin.as_ref().filter(|origin| *origin != range) {
+        // The constant itself becomes the reference: in the file the credential would still be.
+        let written = ctx.text(origin);
+        let quote = written.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        let inner = written.strip_prefix(quote)?.strip_suffix(quote)?;
+        if inner.contains([quote, '\n', '\\']) {
+            return None;
+        }
+        let call = format!("{}({})", helper(ctx, "secret")?, literal(&store_name(name), quote));
+        return Some([replace(origin, call)]);
+    }
     let mut place = range.clone();
     if text.helper == "literal" {
         // The whole `mvm.literal(…)` gives way.
@@ -121,10 +151,7 @@ fn secret(ctx: &RuleContext<'_>, text: &Text<'_>, whole: bool) -> Option<[Edit; 
         place = found?;
     }
     let written = ctx.text(&place);
-    if !crate::address::is_own(&place)
-        || written.is_empty()
-        || text.value.origin.as_ref().is_some_and(|o| o == &place)
-    {
+    if !crate::address::is_own(&place) || written.is_empty() {
         return None;
     }
     let quote = if written.starts_with(['"', '\'']) { quote_of(written) } else { '"' };

@@ -3,17 +3,22 @@
 
 use crate::config::Config;
 use crate::context::{FileRuleContext, Findings, RuleContext};
+use crate::imports::Imports;
 
 mod credentials;
 pub mod docs;
 pub mod edit;
+mod entry;
 mod fetch;
+mod lockfile;
 mod modules;
 mod net;
 mod oci;
 mod rule;
+mod secret_use;
 mod shell;
 pub mod suppress;
+pub(crate) mod tree;
 pub mod walk;
 
 mod mvm001_syntax_error;
@@ -32,16 +37,22 @@ mod mvm014_outdated_spelling;
 mod mvm101_broad_source;
 mod mvm102_missing_source;
 mod mvm103_packaged_credentials;
+mod mvm104_pattern_matches_nothing;
 mod mvm105_absolute_source;
+mod mvm106_large_source;
+mod mvm107_symlink_leaves_source;
 mod mvm108_invalid_pattern;
 mod mvm201_unpinned_image;
 mod mvm202_malformed_image;
 mod mvm203_conflicting_digest;
+mod mvm204_oci_instead_of_packages;
+mod mvm205_unknown_package;
 mod mvm206_no_interpreter;
 mod mvm207_duplicate_package;
 mod mvm301_resource_bounds;
 mod mvm302_more_than_host;
 mod mvm303_unit_slip;
+mod mvm304_no_resources;
 mod mvm401_open_egress;
 mod mvm402_wildcard_destination;
 mod mvm403_host_network;
@@ -52,23 +63,35 @@ mod mvm407_duplicate_destination;
 mod mvm408_clear_text_port;
 mod mvm409_allowlist_without_network;
 mod mvm410_port_on_all_interfaces;
+mod mvm411_no_network;
 mod mvm501_plaintext_credential;
 mod mvm502_likely_credential;
 mod mvm503_private_key;
 mod mvm504_credential_in_url;
+mod mvm505_unbound_secret;
 mod mvm506_secret_host_not_allowed;
 mod mvm507_invalid_env_name;
+mod mvm508_credential_elsewhere;
+mod mvm509_secret_in_arguments;
+mod mvm510_secret_parameter;
 mod mvm601_missing_module;
 mod mvm602_missing_function;
 mod mvm603_primary_entrypoint;
 mod mvm604_excluded_module;
+mod mvm605_signature_not_json;
 mod mvm606_shell_entrypoint;
 mod mvm607_command_fetches_code;
 mod mvm608_both_entrypoints;
 mod mvm609_duplicate_function;
 mod mvm701_unpinned_fetch;
 mod mvm702_policy_bypass;
+mod mvm703_shell_line;
+mod mvm704_hook_needs_network;
+mod mvm705_secret_written;
 mod mvm801_missing_lockfile;
+mod mvm802_unhashed_lock;
+mod mvm803_stale_lock;
+mod mvm804_undeclared_dependency;
 
 pub use crate::nearest;
 pub use rule::{Check, Confidence, Example, FixKind, Report, Rule};
@@ -92,16 +115,22 @@ static ALL: &[&Rule] = &[
     &mvm101_broad_source::RULE,
     &mvm102_missing_source::RULE,
     &mvm103_packaged_credentials::RULE,
+    &mvm104_pattern_matches_nothing::RULE,
     &mvm105_absolute_source::RULE,
+    &mvm106_large_source::RULE,
+    &mvm107_symlink_leaves_source::RULE,
     &mvm108_invalid_pattern::RULE,
     &mvm201_unpinned_image::RULE,
     &mvm202_malformed_image::RULE,
     &mvm203_conflicting_digest::RULE,
+    &mvm204_oci_instead_of_packages::RULE,
+    &mvm205_unknown_package::RULE,
     &mvm206_no_interpreter::RULE,
     &mvm207_duplicate_package::RULE,
     &mvm301_resource_bounds::RULE,
     &mvm302_more_than_host::RULE,
     &mvm303_unit_slip::RULE,
+    &mvm304_no_resources::RULE,
     &mvm401_open_egress::RULE,
     &mvm402_wildcard_destination::RULE,
     &mvm403_host_network::RULE,
@@ -112,23 +141,35 @@ static ALL: &[&Rule] = &[
     &mvm408_clear_text_port::RULE,
     &mvm409_allowlist_without_network::RULE,
     &mvm410_port_on_all_interfaces::RULE,
+    &mvm411_no_network::RULE,
     &mvm501_plaintext_credential::RULE,
     &mvm502_likely_credential::RULE,
     &mvm503_private_key::RULE,
     &mvm504_credential_in_url::RULE,
+    &mvm505_unbound_secret::RULE,
     &mvm506_secret_host_not_allowed::RULE,
     &mvm507_invalid_env_name::RULE,
+    &mvm508_credential_elsewhere::RULE,
+    &mvm509_secret_in_arguments::RULE,
+    &mvm510_secret_parameter::RULE,
     &mvm601_missing_module::RULE,
     &mvm602_missing_function::RULE,
     &mvm603_primary_entrypoint::RULE,
     &mvm604_excluded_module::RULE,
+    &mvm605_signature_not_json::RULE,
     &mvm606_shell_entrypoint::RULE,
     &mvm607_command_fetches_code::RULE,
     &mvm608_both_entrypoints::RULE,
     &mvm609_duplicate_function::RULE,
     &mvm701_unpinned_fetch::RULE,
     &mvm702_policy_bypass::RULE,
+    &mvm703_shell_line::RULE,
+    &mvm704_hook_needs_network::RULE,
+    &mvm705_secret_written::RULE,
     &mvm801_missing_lockfile::RULE,
+    &mvm802_unhashed_lock::RULE,
+    &mvm803_stale_lock::RULE,
+    &mvm804_undeclared_dependency::RULE,
 ];
 
 /// Every rule, by id.
@@ -152,7 +193,14 @@ pub fn check_declaration(context: &RuleContext<'_>, findings: &mut Findings) {
 
 /// Runs the rules that look at the plain text of one top-level item of a file with declarations (credentials outside
 /// declarations). Results are cached by the text: ranges are offsets in it.
-pub fn check_item(_text: &str, _config: &Config, _findings: &mut Findings) {}
+pub fn check_item(text: &str, _config: &Config, findings: &mut Findings) {
+    mvm508_credential_elsewhere::check_item(text, findings);
+}
+
+/// Runs the rules over a file that uses the product and declares nothing.
+pub(crate) fn check_script(text: &str, imports: &Imports, findings: &mut Findings) {
+    mvm012_imperative_sandbox::check(text, imports, findings);
+}
 
 /// Runs the rules over the file as a whole, at every analysis.
 pub fn check_file(context: &FileRuleContext<'_>, findings: &mut Findings) {

@@ -17,6 +17,6 @@ pub static RULE: Rule = Rule {
     examples: &[good(
         "import mvm\n\n\n@mvm.app(image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\ndef run() -> None: ...\n",
     )],
-    also: &[],
+    also: &["MVM004"],
     check: Check::Compiler,
 };

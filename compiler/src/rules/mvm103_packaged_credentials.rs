@@ -1,16 +1,11 @@
 //! MVM103: files that hold credentials are among those that are packaged.
 
-use std::path::Path;
-
-use workload_ir::Source;
-use workload_ir::pattern::{IGNORE_FILES, IgnoreFile, Selection};
-
 use super::edit::{extend_list, set_argument};
-use super::modules::source_dir;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
+use super::tree::{CLOSED, Directory, Tree};
 use super::walk::call;
 use crate::context::{Findings, RuleContext};
-use crate::facts::{DirectoryEntry, EntryKind, Facts};
+use crate::facts::{DirectoryEntry, EntryKind};
 use crate::finding::Severity;
 
 /// The rule.
@@ -50,9 +45,7 @@ Hand credentials over with `mvm.secret`.",
     check: Check::Declaration(check),
 };
 
-/// Directories whose whole content is private, and names of files that are.
-const DIRECTORIES: &[&str] =
-    &[".git", ".aws", ".ssh", ".gnupg", ".kube", ".docker", ".azure", ".gcloud", ".hg", ".svn"];
+/// Names of files that are private; directories that are: [`CLOSED`].
 const FILES: &[&str] = &[
     ".netrc",
     ".npmrc",
@@ -90,28 +83,18 @@ const ENDINGS: &[&str] = &[
     ".key.pem",
 ];
 
-/// What the walk may cost: entries looked at, and how deep.
-const MAX_ENTRIES: usize = 1000;
-const MAX_DEPTH: usize = 8;
+/// More than this nobody reads.
+const MAX_FOUND: usize = 50;
 
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     let Some(source) = call(&ctx.declaration.call, "source", "local_path") else { return };
     let Some(path) = source.get("path") else { return };
-    let Source::LocalPath { path: text, include, exclude } = &ctx.declaration.app.source;
-    if super::mvm101_broad_source::is_broad(text) {
+    let Some(tree) = ctx.tree() else { return };
+    let found = private(tree);
+    if found.is_empty() {
         return;
     }
-    let (Some(dir), Ok(selection)) =
-        (source_dir(ctx.declaration, ctx.file), Selection::new(include, exclude))
-    else {
-        return;
-    };
-    let mut walk = Walk { facts: ctx.facts(), selection: &selection, left: MAX_ENTRIES, found: Vec::new() };
-    walk.directory(&dir, "", &mut Vec::new(), 0);
-    if walk.found.is_empty() {
-        return;
-    }
-    let mut patterns: Vec<String> = walk.found.clone();
+    let mut patterns = found.clone();
     patterns.truncate(20);
     let edit = match source.get("exclude") {
         Some(_) => extend_list(ctx, source, "exclude", &patterns),
@@ -120,8 +103,8 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
             set_argument(ctx, source, "exclude", &format!("[{}]", quoted.join(", ")))
         }
     };
-    let names: Vec<String> = walk.found.iter().take(3).map(|f| format!("`{}`", super::shown(f))).collect();
-    let more = walk.found.len().saturating_sub(3);
+    let names: Vec<String> = found.iter().take(3).map(|f| format!("`{}`", super::shown(f))).collect();
+    let more = found.len().saturating_sub(3);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     RULE.at_value(
         path,
@@ -134,75 +117,18 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     .to(findings);
 }
 
-struct Walk<'a> {
-    facts: &'a dyn Facts,
-    selection: &'a Selection,
-    left: usize,
-    found: Vec<String>,
-}
-
-impl Walk<'_> {
-    fn directory(
-        &mut self,
-        dir: &Path,
-        relative: &str,
-        ignores: &mut Vec<(String, IgnoreFile)>,
-        depth: usize,
-    ) {
-        let Some(entries) = self.facts.entries(dir, self.left) else { return };
-        let before = ignores.len();
-        for name in IGNORE_FILES.iter().filter(|n| entries.iter().any(|found| found.name == **n)) {
-            if let Some(bytes) = self.facts.read(&dir.join(name), 1 << 16) {
-                ignores.push((relative.to_owned(), IgnoreFile::parse(&String::from_utf8_lossy(&bytes))));
-            }
+fn private(tree: &Tree) -> Vec<String> {
+    let one = |(dir, entry): (&Directory, &DirectoryEntry)| match entry.kind {
+        EntryKind::Directory if CLOSED.contains(&entry.name.as_str()) => {
+            let path = dir.path_of(entry);
+            tree.enters(dir, &path).then(|| format!("{path}/"))
         }
-        for entry in entries.iter() {
-            if self.left == 0 || self.found.len() >= 50 {
-                break;
-            }
-            self.left -= 1;
-            let file = matches!(entry.kind, EntryKind::File | EntryKind::Symlink);
-            // Of a thousand names hardly one is of interest.
-            if entry.kind == EntryKind::Directory || file && is_private(&entry.name) {
-                self.entry(dir, entry, relative, ignores, depth);
-            }
+        EntryKind::File | EntryKind::Symlink if is_private(&entry.name) => {
+            Some(dir.path_of(entry)).filter(|path| tree.selects(dir, path))
         }
-        ignores.truncate(before);
-    }
-
-    fn entry(
-        &mut self,
-        dir: &Path,
-        entry: &DirectoryEntry,
-        relative: &str,
-        ignores: &mut Vec<(String, IgnoreFile)>,
-        depth: usize,
-    ) {
-        let name = entry.name.as_str();
-        let path = if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };
-        if entry.kind != EntryKind::Directory {
-            if self.selection.selects(&path, is_ignored(ignores, &path, false)) {
-                self.found.push(path);
-            }
-            return;
-        }
-        let ignored = is_ignored(ignores, &path, true);
-        if !self.selection.enters(&path, ignored) {
-            return;
-        }
-        if DIRECTORIES.contains(&name) {
-            self.found.push(format!("{path}/"));
-        } else if depth < MAX_DEPTH && !ignored {
-            self.directory(&dir.join(name), &path, ignores, depth + 1);
-        }
-    }
-}
-
-/// The last ignore file that speaks of the path decides.
-fn is_ignored(ignores: &[(String, IgnoreFile)], path: &str, directory: bool) -> bool {
-    let below =
-        |base: &str| if base.is_empty() { Some(path) } else { path.strip_prefix(base)?.strip_prefix('/') };
-    ignores.iter().rev().find_map(|(base, file)| file.verdict(below(base)?, directory)).unwrap_or(false)
+        _ => None,
+    };
+    tree.entries().filter_map(one).take(MAX_FOUND).collect()
 }
 
 fn is_private(name: &str) -> bool {

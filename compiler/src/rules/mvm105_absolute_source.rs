@@ -1,5 +1,9 @@
 //! MVM105: the source is an absolute path.
 
+use std::path::Path;
+
+use super::edit::replace_string;
+use super::mvm101_broad_source::normal;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::walk::{call, str_of};
 use crate::context::{Findings, RuleContext};
@@ -11,7 +15,7 @@ pub static RULE: Rule = Rule {
     name: "absolute-source",
     severity: Severity::Warning,
     confidence: Confidence::High,
-    fix: FixKind::None,
+    fix: FixKind::Safe,
     cwe: None,
     summary: "The source is an absolute path",
     rationale: "Another machine, or another user of this one, has no such directory; the declaration cannot be built there.",
@@ -40,5 +44,10 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
         "`source`: `{}` is absolute and exists on this machine alone; write it relative to this file",
         super::shown(text)
     );
-    RULE.at_value(path, message).to(findings);
+    let base = ctx.file.path.as_ref().and_then(|p| p.parent());
+    let below = base.and_then(|base| normal(Path::new(text)).strip_prefix(base).ok().map(Path::to_owned));
+    let relative =
+        below.and_then(|p| p.to_str().map(|p| if p.is_empty() { ".".to_owned() } else { p.to_owned() }));
+    let edit = relative.and_then(|relative| replace_string(ctx, path, &relative));
+    RULE.at_value(path, message).safe("Write it relative to this file", edit.map(|e| [e])).to(findings);
 }

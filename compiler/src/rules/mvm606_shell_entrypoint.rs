@@ -1,7 +1,8 @@
 //! MVM606: a command entrypoint is a shell line.
 
+use super::edit::{literal, own_place, quote_of, replace};
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
-use super::shell::SHELLS;
+use super::shell::{SHELLS, as_argv};
 use super::walk::{entrypoints, items, str_of};
 use crate::context::{Findings, RuleContext};
 use crate::finding::Severity;
@@ -12,7 +13,7 @@ pub static RULE: Rule = Rule {
     name: "shell-entrypoint",
     severity: Severity::Warning,
     confidence: Confidence::High,
-    fix: FixKind::None,
+    fix: FixKind::Offer,
     cwe: Some(78),
     summary: "A command entrypoint is a shell line",
     rationale: "A shell reads quotes, variables and substitutions out of the line, becomes the process that signals reach, and must be in the image at all.",
@@ -48,7 +49,15 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
             let message = format!(
                 "`command` gives a line to `{name}`, which reads more out of it than words; list the program and its arguments"
             );
-            RULE.at_value(command, message).to(findings);
+            let script = words.last().filter(|_| words.len() == 3 && items(command).len() == 3);
+            let argv = script.and_then(|s| as_argv(s.strip_prefix("exec ").unwrap_or(s)));
+            let place = own_place(command).filter(|_| command.origin.is_none());
+            let edit = argv.zip(place).map(|(argv, place)| {
+                let quote = quote_of(ctx.text(place));
+                let list: Vec<String> = argv.iter().map(|w| literal(w, quote)).collect();
+                [replace(place, format!("[{}]", list.join(", ")))]
+            });
+            RULE.at_value(command, message).offer("Start the program itself", edit).to(findings);
         }
     }
 }

@@ -43,7 +43,7 @@ builds. Piped into a shell it runs before anybody could even have looked at it."
         ),
         good("before_build=\"pip install .\","),
     ],
-    also: &[],
+    also: &["MVM704"],
     check: Check::Declaration(check),
 };
 

@@ -36,7 +36,7 @@ pub static RULE: Rule = Rule {
         good("before_start=\"echo sudo\","),
         good("before_start=\"grep -k x\","),
     ],
-    also: &[],
+    also: &["MVM704"],
     check: Check::Declaration(check),
 };
 

@@ -92,7 +92,7 @@ pub struct Example {
     /// Python. A line without `import mvm` is put into a whole declaration: see [`Example::source`].
     pub code: &'static str,
     /// Files beside it: path, content. A path that ends in `/` is a directory; content that starts with `-> ` makes
-    /// a symbolic link.
+    /// a symbolic link, `size N` a file of so many bytes.
     pub files: &'static [(&'static str, &'static str)],
 }
 

@@ -297,6 +297,26 @@ fn collect(commands: &[Simple], depth: usize, out: &mut Vec<(Simple, Option<Simp
     }
 }
 
+/// Commands of the shell itself: no program of that name need be there.
+const BUILTINS: &[&str] = &[
+    "cd", "export", "source", ".", "set", "unset", "alias", "ulimit", "umask", "eval", "exec", "trap",
+    "wait", "read", "shift", "return", "exit", "if", "for", "while", "until", "case", "function", "!", "[[",
+    "{", "(", ":", "declare", "local", "type", "command", "builtin", "time",
+];
+
+/// The words of a line that a program could be started with as they stand: one command, nothing that a shell would do.
+pub fn as_argv(line: &str) -> Option<Vec<String>> {
+    let plain = !line.contains([
+        '$', '`', '|', '&', ';', '<', '>', '(', ')', '{', '}', '*', '?', '[', '~', '#', '!', '\n', '\\',
+    ]);
+    let [command] = <[Simple; 1]>::try_from(parse(line)).ok().filter(|_| plain)?;
+    let program = command.words.first()?;
+    let own = BUILTINS.contains(&program.as_str()) || !command.assignments.is_empty();
+    let balanced =
+        line.matches('\'').count().is_multiple_of(2) && line.matches('"').count().is_multiple_of(2);
+    (!own && balanced).then_some(command.words)
+}
+
 /// The names of shells.
 pub const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash", "ash", "ksh", "fish", "busybox"];
 

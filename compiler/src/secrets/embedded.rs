@@ -130,6 +130,52 @@ fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
     (length > 0).then_some(start..start + length)
 }
 
+/// Of source text: `NAME = "value"`, `"name": "value"`, `name: str = "value"` where name and value say credential.
+pub fn quoted_pairs(text: &str) -> Vec<(&str, Range<usize>)> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !is_name_start(bytes, at) {
+            at += 1;
+            continue;
+        }
+        let end = at + bytes[at..].iter().take_while(|b| is_name(**b)).count();
+        let name = &text[at..end];
+        let value = if name_kind(name) == NameKind::Plain { None } else { assigned(text, end) };
+        match value {
+            Some(value) if is_likely(name, &text[value.clone()]) => {
+                at = value.end;
+                found.push((name, value));
+            }
+            _ => at = end,
+        }
+    }
+    found
+}
+
+/// The text between the quotes of what is assigned after a name that ends at `end`.
+fn assigned(text: &str, end: usize) -> Option<Range<usize>> {
+    let rest = window(text.get(end..)?, 2048);
+    let rest = rest.strip_prefix(['"', '\'', ']']).unwrap_or(rest).trim_start_matches([' ', '\t', ']']);
+    let value = match rest.strip_prefix(':') {
+        None => rest.strip_prefix('=').filter(|r| !r.starts_with('='))?,
+        Some(after) if after.trim_start().starts_with(['"', '\'']) => after,
+        // An annotation, then `=`.
+        Some(after) => {
+            let types =
+                |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '|' | ',' | ' ');
+            after.trim_start_matches(types).strip_prefix('=').filter(|r| !r.starts_with('='))?
+        }
+    };
+    let value = value.trim_start().trim_start_matches(['r', 'b', 'u', 'f', 'R', 'B', 'U', 'F']);
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let inner = &value[1..];
+    let length = inner.find([quote, '\n'])?;
+    let start = inner.as_ptr() as usize - text.as_ptr() as usize;
+    (length > 0).then_some(start..start + length)
+}
+
 /// A list of arguments: the element after `--password`. Index of the value.
 pub fn argument_values(arguments: &[&str]) -> Vec<usize> {
     let mut found = Vec::new();

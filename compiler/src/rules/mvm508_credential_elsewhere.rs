@@ -1,0 +1,100 @@
+//! MVM508: a credential in a file with declarations, outside of them.
+
+use super::credentials::article;
+use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
+use super::shown;
+use crate::context::{FileRuleContext, Findings};
+use crate::finding::{Severity, TextRange};
+use crate::secrets::{HitKind, certain, embedded, redact};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    id: "MVM508",
+    name: "credential-elsewhere",
+    severity: Severity::Error,
+    confidence: Confidence::High,
+    fix: FixKind::None,
+    cwe: Some(798),
+    summary: "A credential stands elsewhere in the file of a declaration",
+    rationale: "The file is packaged as source and read by everybody who reviews the declaration. A credential in a constant, \
+a default, a function's body or a comment is as public as one in `env`; and one that was replaced by `mvm.secret` in the \
+declaration is still there if it stands a second time below.",
+    remedy: "Revoke it, keep the new one in the host's store, hand it over with `mvm.secret(\"…\")`, and read it from the \
+environment: `os.environ[\"…\"]`.",
+    examples: &[
+        bad(
+            "import mvm\n\nTOKEN = \"{{github}}\"\n         ^^^^^^^^^^\n\n\n@mvm.app(image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\ndef run() -> None: ...\n",
+        ),
+        good(
+            "import mvm\nimport os\n\n\n@mvm.app(image=mvm.python_image(), resources=mvm.resources(), network=mvm.network())\ndef run() -> str:\n    return os.environ[\"TOKEN\"]\n",
+        ),
+    ],
+    also: &[],
+    check: Check::File(check),
+};
+
+/// Looks at the text of one top-level item. What a declaration's own rules have found there too is taken out again by
+/// [`check`], which sees the whole file.
+pub fn check_item(text: &str, findings: &mut Findings) {
+    let start = findings.len();
+    for hit in certain(text) {
+        let credential = &text[hit.range.clone()];
+        let what = match hit.kind {
+            HitKind::Provider(p) => format!("{} {} ({})", article(p.name), p.name, redact(credential)),
+            HitKind::PrivateKey => format!("a private key ({} characters)", credential.len()),
+            HitKind::Url => "a password inside a URL".to_owned(),
+            HitKind::Likely(_) => continue,
+        };
+        let message = format!(
+            "the file of the declaration holds {what}; revoke it, and read the new one from the environment"
+        );
+        RULE.at(&hit.range, message).to(findings);
+    }
+    let certain: Vec<TextRange> = findings[start..].iter().map(|f| f.range.clone()).collect();
+    for (name, range) in embedded::quoted_pairs(text) {
+        if certain.iter().any(|k| k.start < range.end && range.start < k.end) {
+            continue;
+        }
+        let message = format!(
+            "`{}` looks like a credential ({}); if it is one, read it from the environment",
+            shown(name),
+            redact(&text[range.clone()])
+        );
+        RULE.at(&range, message).severity(Severity::Warning).to(findings);
+    }
+}
+
+/// Comments between items belong to none of them.
+fn comments(text: &str, findings: &mut Findings) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with('#') {
+            let first = findings.len();
+            check_item(line, findings);
+            for finding in &mut findings[first..] {
+                finding.range = start + finding.range.start..start + finding.range.end;
+            }
+        }
+        start += line.len();
+    }
+}
+
+/// Takes out what the declarations' own rules have said or judged already.
+fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
+    comments(ctx.text, findings);
+    if !findings.iter().any(|f| f.rule == RULE.id) {
+        return;
+    }
+    let said: Vec<TextRange> = findings
+        .iter()
+        .filter(|f| matches!(f.rule, "MVM501" | "MVM502" | "MVM503" | "MVM504"))
+        .flat_map(|f| std::iter::once(f.range.clone()).chain(f.related.iter().map(|r| r.range.clone())))
+        .collect();
+    let heads: Vec<TextRange> = ctx.declarations.iter().map(|d| d.place(&d.declaration.decorator)).collect();
+    findings.retain(|f| {
+        let touches = |r: &TextRange| r.start < f.range.end && f.range.start < r.end;
+        // Within a decorator values are judged by what they are, not by the text.
+        let judged = f.severity < Severity::Error && heads.iter().any(touches);
+        f.rule != RULE.id || !judged && !said.iter().any(touches)
+    });
+}
