@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use workload_ir::{App, Workload};
+use workload_ir::{App, Entrypoint, Workload};
 
 use crate::build::{BuildRecord, BuildRequest};
 use crate::machine::{
@@ -187,7 +187,8 @@ pub async fn run(home: &Home, request: RunRequest, ctx: &Context) -> Result<RunR
     let ir_hash = record.ir_hash.clone();
 
     let name = ephemeral_name(&record.workload, &app);
-    let guard = Running::new(home.clone(), name.clone());
+    let grace = stop_limit(select_app(&record.workload, Some(&app))?);
+    let guard = Running::new(home.clone(), name.clone(), grace);
     let outcome = boot_and_call(home, record, app, &name, &call, &launch, output, &mut steps, ctx).await;
     let clock = Instant::now();
     let stopped = guard.stop().await;
@@ -285,6 +286,14 @@ fn ephemeral_name(workload: &Workload, app: &str) -> String {
     format!("{}.run-{}-{count}", machine_name(workload, app), std::process::id())
 }
 
+/// How long the machine of a `run` may take to stop by itself. Nothing of it outlives it, so where nothing is declared
+/// to be done at its end, it is ended at once.
+fn stop_limit(app: &App) -> Duration {
+    let hooks = app.hooks.as_ref().is_some_and(|hooks| !hooks.before_stop.is_empty());
+    let commands = app.entrypoints.iter().any(|e| matches!(e, Entrypoint::Command { .. }));
+    if hooks || commands { STOP_TIMEOUT } else { Duration::ZERO }
+}
+
 fn describe_call(call: &CallRequest) -> String {
     call.function.clone().unwrap_or_else(|| "primary function".to_owned())
 }
@@ -297,17 +306,18 @@ fn step(stage: Stage, since: Instant) -> StepTime {
 struct Running {
     home: Home,
     name: Option<String>,
+    limit: Duration,
 }
 
 impl Running {
-    fn new(home: Home, name: String) -> Self {
-        Running { home, name: Some(name) }
+    fn new(home: Home, name: String, limit: Duration) -> Self {
+        Running { home, name: Some(name), limit }
     }
 
     /// The orderly way. Not cancellable: cancellation is one of the reasons to be here.
     async fn stop(mut self) -> Result<()> {
         match self.name.take() {
-            Some(name) => adapter::down_if_up(&self.home, &name, STOP_TIMEOUT).await,
+            Some(name) => adapter::down_if_up(&self.home, &name, self.limit).await,
             None => Ok(()),
         }
     }
@@ -317,10 +327,10 @@ impl Drop for Running {
     /// The future was dropped half-way. A thread of its own, since the runtime may be going down too.
     fn drop(&mut self) {
         let Some(name) = self.name.take() else { return };
-        let home = self.home.clone();
+        let (home, limit) = (self.home.clone(), self.limit);
         let stop = move || {
             if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                let _ = runtime.block_on(adapter::down_if_up(&home, &name, STOP_TIMEOUT));
+                let _ = runtime.block_on(adapter::down_if_up(&home, &name, limit));
             }
         };
         // If no thread can be had, the machine's own supervision ends it with this process (`ephemeral`).

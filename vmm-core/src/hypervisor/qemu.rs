@@ -36,6 +36,10 @@ impl Hypervisor for Qemu {
         if self.accelerated { "qemu-kvm" } else { "qemu-tcg" }
     }
 
+    fn is_accelerated(&self) -> bool {
+        self.accelerated
+    }
+
     fn command(&self, spec: &VmSpec) -> Result<Command> {
         let mut command = Command::new(&self.program);
         // QEMU looks for its firmware by itself; everything else it is told.

@@ -3,6 +3,7 @@
 
 mod find;
 mod modules;
+mod trim;
 mod unpack;
 
 use std::path::{Path, PathBuf};
@@ -55,7 +56,8 @@ struct Manifest {
     modules: Vec<(String, u64)>,
 }
 
-const VERSION: u32 = 1;
+/// Changes when the same kernel would be stored otherwise.
+const VERSION: u32 = 2;
 const CURRENT: &str = "current.json";
 
 /// The kernel of this home: the cached one, else one of the host's, else one from the distribution's archive.

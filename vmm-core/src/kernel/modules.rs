@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::unpack;
+use super::{trim, unpack};
 use crate::{Error, ErrorKind, Result};
 
 /// What the guest needs: its disks, its channel, its root.
@@ -61,7 +61,7 @@ impl<'a> Modules<'a> {
         for dependency in depends(&bytes).ok_or_else(|| unreadable(path, "its ELF headers are damaged"))? {
             self.visit(&dependency, seen, done)?;
         }
-        done.push((name.to_owned(), bytes));
+        done.push((name.to_owned(), trim::trim(bytes)));
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ fn module_name(path: &Path) -> Option<String> {
 }
 
 /// The `depends=` of a module's `.modinfo` section, and its `softdep=pre:`s are not followed: nothing we need has one.
-fn depends(elf: &[u8]) -> Option<Vec<String>> {
+pub(super) fn depends(elf: &[u8]) -> Option<Vec<String>> {
     let info = section(elf, b".modinfo")?;
     let depends = info.split(|b| *b == 0).find_map(|line| line.strip_prefix(b"depends="))?;
     let names = std::str::from_utf8(depends).ok()?.split(',').filter(|n| !n.is_empty());
@@ -118,7 +118,12 @@ pub(super) mod tests {
 
     /// A minimal module: an ELF header, `.shstrtab` and `.modinfo`.
     pub(in crate::kernel) fn module_elf(depends: &str) -> Vec<u8> {
-        let names = b"\0.shstrtab\0.modinfo\0";
+        module_elf_with(depends, None)
+    }
+
+    /// The same, with type information.
+    pub(in crate::kernel) fn module_elf_with(depends: &str, types: Option<&[u8]>) -> Vec<u8> {
+        let names = b"\0.shstrtab\0.modinfo\0.BTF\0";
         let info = format!("license=GPL\0depends={depends}\0name=x\0");
         let mut elf = vec![0u8; 64];
         elf[..4].copy_from_slice(b"\x7fELF");
@@ -126,11 +131,15 @@ pub(super) mod tests {
         elf.extend_from_slice(names);
         let info_at = elf.len() as u64;
         elf.extend_from_slice(info.as_bytes());
+        let types_at = elf.len() as u64;
+        elf.extend_from_slice(types.unwrap_or_default());
         let table = elf.len() as u64;
-        for (name, at, size) in
-            [(0u32, 0, 0), (1, names_at, names.len() as u64), (11, info_at, info.len() as u64)]
-        {
+        let mut sections =
+            vec![(0u32, 0, 0), (1, names_at, names.len() as u64), (11, info_at, info.len() as u64)];
+        sections.extend(types.map(|types| (20, types_at, types.len() as u64)));
+        for &(name, at, size) in &sections {
             let mut header = [0u8; 64];
+            header[4] = u8::from(name != 0);
             header[..4].copy_from_slice(&name.to_le_bytes());
             header[0x18..0x20].copy_from_slice(&at.to_le_bytes());
             header[0x20..0x28].copy_from_slice(&size.to_le_bytes());
@@ -138,7 +147,7 @@ pub(super) mod tests {
         }
         elf[0x28..0x30].copy_from_slice(&table.to_le_bytes());
         elf[0x3a..0x3c].copy_from_slice(&64u16.to_le_bytes());
-        elf[0x3c..0x3e].copy_from_slice(&3u16.to_le_bytes());
+        elf[0x3c..0x3e].copy_from_slice(&(sections.len() as u16).to_le_bytes());
         elf[0x3e..0x40].copy_from_slice(&1u16.to_le_bytes());
         elf
     }

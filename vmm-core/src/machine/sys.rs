@@ -37,6 +37,19 @@ pub fn prepare_vmm(command: &mut Command, descriptors: Vec<RawFd>) {
     unsafe { command.pre_exec(prepare) };
 }
 
+/// Gives an emulator's memory out in pages of 4 KiB. A huge page is filled with zeroes whole when its first byte is
+/// touched, and for a boot that touches a little of everything this is a tenth of its time. Where KVM runs the guest
+/// huge pages are worth it: they save the processor a second walk through tables at every miss.
+pub fn without_huge_pages(command: &mut Command) {
+    let prepare = || {
+        // SAFETY: constants; no memory is passed. A kernel without huge pages refuses, which is fine.
+        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+        Ok(())
+    };
+    // SAFETY: the closure makes one system call; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(prepare) };
+}
+
 /// Hardens the supervisor: a session of its own, private files, no core dumps (its memory holds secrets), no new
 /// privileges, a bounded number of descriptors, and no reading of its memory by other processes of the user.
 pub fn harden() -> io::Result<()> {

@@ -90,6 +90,9 @@ pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<B
     };
     let mut command = hypervisor.command(&spec)?;
     sys::prepare_vmm(&mut command, spec.descriptors());
+    if !hypervisor.is_accelerated() {
+        sys::without_huge_pages(&mut command);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).current_dir("/");
     let child = command.spawn().map_err(|e| failed("starting", Path::new(command.get_program()), e))?;
     drop(spec);

@@ -23,6 +23,9 @@ const MAX_EGRESS: usize = 128;
 /// Connections into the guest at a time.
 const MAX_INGRESS: usize = 64;
 
+/// How long the callers of a machine that has ended may take to hear why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The guest.
 pub struct Guest {
     /// The channel.
@@ -31,9 +34,22 @@ pub struct Guest {
     pub log: Arc<Log>,
     state: Mutex<State>,
     ended: Condvar,
+    /// Calls that run, and told when the last has been answered.
+    calls: Mutex<usize>,
+    answered: Condvar,
     clock: Instant,
     policy: Policy,
     limits: Arc<Limits>,
+}
+
+/// A call that runs.
+pub struct Calling(Arc<Guest>);
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        *self.0.calls.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.answered.notify_all();
+    }
 }
 
 struct State {
@@ -58,6 +74,8 @@ impl Guest {
             log,
             state: Mutex::new(State { info: launch.info.clone(), ended: None }),
             ended: Condvar::new(),
+            calls: Mutex::new(0),
+            answered: Condvar::new(),
             clock,
             policy: launch.policy.clone(),
             limits: Arc::new(Limits::new(MAX_EGRESS)),
@@ -128,8 +146,15 @@ impl Guest {
         self.lock().ended = Some(Failure::from(&why));
         self.ended.notify_all();
         self.agent.close();
-        // Those threads need a moment to pass it on before the process ends.
-        std::thread::sleep(Duration::from_millis(30));
+        // Their threads pass it on before the process ends.
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.answered.wait_timeout_while(calls, LAST_WORDS, |calls| *calls > 0);
+    }
+
+    /// Counts a call until the value is dropped.
+    pub fn calling(self: &Arc<Self>) -> Calling {
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Calling(Arc::clone(self))
     }
 
     /// The machine's end instead of a lost channel's error, if that is what is behind it.

@@ -73,6 +73,7 @@ fn serve(client: &UnixStream, guest: &Arc<Guest>, events: &Sender<Event>) -> io:
 }
 
 fn call(client: &UnixStream, guest: &Arc<Guest>, spec: CallSpec) -> io::Result<()> {
+    let _calling = guest.calling();
     let call = match guest.agent.call(spec) {
         Ok(call) => call,
         Err(error) => return reply(client, &Reply::Failed(Failure::from(&guest.explain(error)))),
