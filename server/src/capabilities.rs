@@ -39,6 +39,8 @@ pub struct Client {
     pub snippets: bool,
     /// Renders Markdown in hovers.
     pub markdown: bool,
+    /// Renders Markdown beside completions.
+    pub completion_markdown: bool,
     /// Shows symbols as a tree.
     pub symbol_tree: bool,
     /// Opens documents on request.
@@ -91,7 +93,10 @@ impl Client {
             registers_watchers: workspace
                 .did_change_watched_files
                 .is_some_and(|d| yes(d.dynamic_registration)),
-            snippets: item.is_some_and(|i| yes(i.snippet_support)),
+            snippets: item.as_ref().is_some_and(|i| yes(i.snippet_support)),
+            completion_markdown: item
+                .and_then(|i| i.documentation_format)
+                .is_none_or(|f| f.contains(&MarkupKind::Markdown)),
             markdown: formats.is_none_or(|f| f.contains(&MarkupKind::Markdown)),
             symbol_tree: text.document_symbol.is_some_and(|s| yes(s.hierarchical_document_symbol_support)),
             takes_output: c.experimental.as_ref().is_some_and(|e| e.get("mvm").is_some_and(|m| m == true)),

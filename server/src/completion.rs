@@ -31,7 +31,8 @@ impl Session {
                 .map(|s| s.workload.clone().unwrap_or_else(|| s.name.clone()))
                 .collect(),
         };
-        let mut found = Offers::new(&source, &lexical, offset, self.client.snippets, self.client.markdown);
+        let mut found =
+            Offers::new(&source, &lexical, offset, self.client.snippets, self.client.completion_markdown);
         found.surroundings = surroundings;
         found.collect();
         let import = import_place(&source);

@@ -154,6 +154,27 @@ impl Client {
         }
     }
 
+    /// No second answer has come.
+    pub fn assert_no_answer(&mut self, id: i64) {
+        let twice = self.kept.iter().any(|m| m.get("method").is_none() && m["id"] == id);
+        assert!(!twice, "request {id} was answered twice");
+    }
+
+    /// Waits until no run of a document is under way, and drops what was said about them.
+    pub fn until_idle(&mut self, uri: &str) {
+        loop {
+            let lenses =
+                self.request("textDocument/codeLens", json!({ "textDocument": { "uri": uri } })).unwrap();
+            while self.drop_kept(&["$/progress", "window/logMessage", "mvm/output", "window/showMessage"]) {}
+            self.kept.retain(|m| m.get("method").is_some());
+            let stops = |l: &Value| l["command"]["title"].as_str().is_some_and(|t| t.starts_with("Stop "));
+            if !lenses.as_array().unwrap().iter().any(stops) {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Drops one message of these methods that came by the way; `false` when there is none.
     pub fn drop_kept(&mut self, methods: &[&str]) -> bool {
         let place = self.kept.iter().position(|m| methods.iter().any(|w| m["method"] == *w));
