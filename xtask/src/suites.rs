@@ -179,6 +179,14 @@ pub const SUITES: &[Suite] = &[
         ]),
     },
     Suite {
+        name: "pytest-lsp",
+        about: "the shipped server driven by an independent client, in the guise of three editors",
+        needs: &[setup::CC, setup::PYTHON, setup::VENV],
+        programs: true,
+        when: When::Always,
+        work: Work::Program(&["python3", "server/tests/pytest_lsp/run.py", "{programs}"]),
+    },
+    Suite {
         name: "vscode",
         about: "the extension: compiled, linted, tested, packed, and used in VS Code's own workbench",
         needs: &[

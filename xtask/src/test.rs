@@ -26,7 +26,7 @@ pub fn run(options: &Options) -> Result<()> {
                 When::InCi => " (in CI, or by name)",
                 When::Named => " (by name)",
             };
-            println!("{:<8} {}{when}", suite.name, suite.about);
+            println!("{:<10} {}{when}", suite.name, suite.about);
         }
         return Ok(());
     }
