@@ -1,180 +1,151 @@
-//! Latency of the shipped server over stdio, as a client sees it: `bench_lsp PATH-OF-mvm-lsp [KEYSTROKES]`.
-//! Prints one JSON object: keystroke → diagnostics and keystroke → IR (p50, p99, in ms) for an 11 KB file with 35
-//! declarations, start → first diagnostics, and the median of `--check` on that file, process start included.
+//! Latency and memory of language servers over stdio, as one and the same client sees them:
+//! `bench_lsp MVM-LSP KEYSTROKES [RUFF]`. Prints one JSON object: a table for `mvm-lsp`, for `ruff server` where there is
+//! one, and for a bare echo server (this program), which shows what the client and the pipes cost.
 
 // A measuring tool stops at the first thing that is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::Write;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+#[path = "bench_lsp/client.rs"]
+mod client;
+#[path = "bench_lsp/echo.rs"]
+mod echo;
+#[path = "bench_lsp/files.rs"]
+mod files;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use mvm_lsp::wire::{Frame, FrameReader, write_frame};
-use serde::Deserialize;
+use client::{DIAGNOSTICS, Place, Server, URI, measured};
 use serde_json::{Value, json};
 
-const URI: &str = "untitled:bench.py";
-
-/// 35 declarations, about 11 KB.
-fn file() -> String {
-    let mut text = String::from("import mvm\n");
-    for n in 0..35 {
-        text.push_str(&format!(
-            "\n\n@mvm.app(\n    name=\"tool-{n}\",\n    image=mvm.nix_packages([\"python312\", \"uv\"]),\n    \
-             resources=mvm.resources(cpu_cores=1, memory_mb=512),\n    \
-             network=mvm.network(mode=\"deny\", allow_https=[\"api{n}.example.com\"]),\n    \
-             env={{\"KEY\": mvm.secret(\"key-{n}\")}},\n)\ndef run_{n}(prompt: str) -> str:\n    return prompt\n"
-        ));
-    }
-    let head = "mvm.workload(id=\"bench\")\n";
-    text.replacen("import mvm\n", &format!("import mvm\n\n{head}"), 1)
-}
-
-/// What tells messages apart.
-#[derive(Deserialize)]
-struct Head {
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    method: String,
-    #[serde(default)]
-    params: Params,
-}
-
-#[derive(Default, Deserialize)]
-struct Params {
-    #[serde(default)]
-    version: Option<usize>,
-}
-
-struct Server {
-    child: Child,
-    input: ChildStdin,
-    output: FrameReader<ChildStdout>,
-}
-
-impl Server {
-    fn start(program: &str) -> Self {
-        let mut child = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let (input, output) = (child.stdin.take().unwrap(), FrameReader::new(child.stdout.take().unwrap()));
-        let mut server = Server { child, input, output };
-        server.send(
-            json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "capabilities": {} } }),
-        );
-        server.until(|m| m.id == 1);
-        server.send(json!({ "jsonrpc": "2.0", "method": "initialized", "params": {} }));
-        server
-    }
-
-    fn send(&mut self, message: Value) {
-        write_frame(&mut self.input, &serde_json::to_vec(&message).unwrap()).unwrap();
-        self.input.flush().unwrap();
-    }
-
-    fn until(&mut self, wanted: impl Fn(&Head) -> bool) {
-        loop {
-            let Frame::Body(body) = self.output.next_frame().unwrap() else { panic!("the server ended") };
-            // All of the message is read, only its head is kept: it is the server that is measured.
-            let message: Head = serde_json::from_slice(&body).unwrap();
-            if wanted(&message) {
-                return;
-            }
-        }
-    }
-
-    fn open(&mut self, text: &str) {
-        let document = json!({ "uri": URI, "languageId": "python", "version": 0, "text": text });
-        self.send(json!({ "jsonrpc": "2.0", "method": "textDocument/didOpen", "params": { "textDocument": document } }));
-        self.until(|m| m.method == "textDocument/publishDiagnostics");
-    }
-
-    /// Replaces one digit of the last declaration's memory size and waits for what should follow.
-    fn keystroke(&mut self, place: (usize, usize), version: usize, wanted: &str) -> f64 {
-        let at = |c: usize| json!({ "line": place.0, "character": c });
-        let change = json!({ "range": { "start": at(place.1), "end": at(place.1 + 1) },
-            "text": (1 + version % 9).to_string() });
-        let message = json!({ "jsonrpc": "2.0", "method": "textDocument/didChange", "params": {
-            "textDocument": { "uri": URI, "version": version }, "contentChanges": [change] } });
-        let start = Instant::now();
-        self.send(message);
-        self.until(|m| m.method == wanted && m.params.version == Some(version));
-        start.elapsed().as_secs_f64() * 1000.0
-    }
-
-    fn stop(mut self) {
-        self.send(json!({ "jsonrpc": "2.0", "id": 99, "method": "shutdown" }));
-        self.until(|m| m.id == 99);
-        self.send(json!({ "jsonrpc": "2.0", "method": "exit" }));
-        self.child.wait().unwrap();
-    }
-}
-
-fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = ((sorted.len() - 1) as f64 * q).round() as usize;
-    (sorted[at] * 1000.0).round() / 1000.0
-}
-
-fn measured(mut times: Vec<f64>) -> Value {
-    times.sort_by(f64::total_cmp);
-    json!({ "p50_ms": quantile(&times, 0.5), "p99_ms": quantile(&times, 0.99), "n": times.len() })
-}
-
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let program = arguments.next().expect("usage: bench_lsp PATH-OF-mvm-lsp [KEYSTROKES]");
-    let keystrokes: usize = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(1000);
-    let text = file();
-    let line = text.lines().enumerate().filter(|(_, l)| l.contains("memory_mb=")).last().unwrap();
-    let place = (line.0, line.1.find("512").unwrap());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--echo") => echo::serve(),
+        Some(program) => {
+            let keystrokes = arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(1000);
+            println!("{}", report(program, keystrokes, arguments.get(2)));
+        }
+        None => panic!("usage: bench_lsp PATH-OF-mvm-lsp [KEYSTROKES] [PATH-OF-ruff]"),
+    }
+}
 
-    let starts = (0..20).map(|_| {
+fn report(program: &str, keystrokes: usize, ruff: Option<&String>) -> Value {
+    let mvm = vec![program.to_owned()];
+    let own = std::env::current_exe().unwrap().to_string_lossy().into_owned();
+    let mut out =
+        json!({ "mvm": common(&mvm, keystrokes), "echo": common(&[own, "--echo".into()], keystrokes) });
+    out["mvm"]["keystroke_to_ir"] = preview(&mvm, keystrokes);
+    out["mvm"]["check_one_file"] = check(program);
+    if let Some(ruff) = ruff {
+        out["ruff"] = common(&[ruff.clone(), "server".into()], keystrokes);
+    }
+    out
+}
+
+/// What every server is asked.
+fn common(command: &[String], keystrokes: usize) -> Value {
+    let (small, large) = (files::small(), files::large());
+    json!({
+        "file_bytes": small.len(),
+        "large_bytes": large.len(),
+        "start_to_diagnostics": starts(command, &small),
+        "keystroke": typed(command, &small, keystrokes),
+        "keystroke_large": typed(command, &large, keystrokes / 4),
+        "burst": bursts(command, &small),
+        "memory_one_file_kb": memory(command, &small, None),
+        "memory_workspace_kb": memory(command, &small, Some(10_000)),
+    })
+}
+
+fn starts(command: &[String], text: &str) -> Value {
+    let times = (0..20).map(|_| {
         let start = Instant::now();
-        let mut server = Server::start(&program);
-        server.open(&text);
+        let mut server = Server::start(command, None);
+        server.open(text);
         let took = start.elapsed().as_secs_f64() * 1000.0;
         server.stop();
         took
     });
-    let starts = measured(starts.collect());
+    measured(times.collect())
+}
 
-    let mut server = Server::start(&program);
-    server.open(&text);
-    let wanted = "textDocument/publishDiagnostics";
+fn typed(command: &[String], text: &str, keystrokes: usize) -> Value {
+    let place = Place::of(text);
+    let mut server = Server::start(command, None);
+    server.open(text);
     for version in 1..=50 {
-        server.keystroke(place, version, wanted);
+        server.keystroke(place, version, DIAGNOSTICS);
     }
-    let diagnostics = (51..51 + keystrokes).map(|v| server.keystroke(place, v, wanted)).collect();
-    server.send(json!({ "jsonrpc": "2.0", "id": 2, "method": "mvm/workloadIr",
-        "params": { "textDocument": { "uri": URI } } }));
-    server.until(|m| m.id == 2);
-    let first = 51 + keystrokes;
-    let ir =
-        (first..first + keystrokes).map(|v| server.keystroke(place, v, "mvm/workloadIrChanged")).collect();
+    let times = (51..51 + keystrokes).map(|v| server.keystroke(place, v, DIAGNOSTICS)).collect();
     server.stop();
+    measured(times)
+}
 
-    let path = std::env::temp_dir().join(format!("mvm-bench-{}.py", std::process::id()));
-    std::fs::write(&path, &text).unwrap();
-    let checks = (0..50).map(|_| {
+/// A hundred edits at once; the clock stops at the diagnostics of the last.
+fn bursts(command: &[String], text: &str) -> Value {
+    let place = Place::of(text);
+    let mut server = Server::start(command, None);
+    server.open(text);
+    let mut version = 0;
+    let times = (0..30).map(|_| {
         let start = Instant::now();
-        let status = Command::new(&program).arg("--check").arg(&path).stdout(Stdio::null()).status().unwrap();
-        assert!(status.code().is_some_and(|c| c <= 1), "--check failed: {status}");
+        for _ in 0..100 {
+            version += 1;
+            server.edit(place, version);
+        }
+        server.until_version(DIAGNOSTICS, version);
         start.elapsed().as_secs_f64() * 1000.0
     });
-    let checks = measured(checks.collect());
-    std::fs::remove_file(&path).unwrap();
+    let times = times.collect();
+    server.stop();
+    measured(times)
+}
 
-    println!(
-        "{}",
-        json!({
-            "file_bytes": text.len(),
-            "start_to_diagnostics": starts,
-            "keystroke_to_diagnostics": measured(diagnostics),
-            "keystroke_to_ir": measured(ir),
-            "check_one_file": checks,
-        })
-    );
+fn preview(command: &[String], keystrokes: usize) -> Value {
+    let text = files::small();
+    let place = Place::of(&text);
+    let mut server = Server::start(command, None);
+    server.open(&text);
+    server.request("mvm/workloadIr", json!({ "textDocument": { "uri": URI } }));
+    let times = (1..=keystrokes).map(|v| server.keystroke(place, v, "mvm/workloadIrChanged")).collect();
+    server.stop();
+    measured(times)
+}
+
+/// Resident memory, in kB, with a file open and, where asked for, that many files in the workspace, all looked at.
+fn memory(command: &[String], text: &str, files: Option<usize>) -> Value {
+    let folder = std::env::temp_dir().join(format!("mvm-bench-{}", std::process::id()));
+    if let Some(count) = files {
+        files::workspace(&folder, count);
+    }
+    let mut server = Server::start(command, files.map(|_| folder.as_path()));
+    server.open(text);
+    let place = Place::of(text);
+    (1..=20).for_each(|v| {
+        server.keystroke(place, v, DIAGNOSTICS);
+    });
+    if files.is_some() {
+        server.request("workspace/symbol", json!({ "query": "tool" }));
+    }
+    let resident = server.resident_kb();
+    server.stop();
+    let _ = std::fs::remove_dir_all(&folder);
+    resident.into()
+}
+
+fn check(program: &str) -> Value {
+    let path = std::env::temp_dir().join(format!("mvm-bench-{}.py", std::process::id()));
+    std::fs::write(&path, files::small()).unwrap();
+    let times = (0..50).map(|_| once(program, &path)).collect();
+    std::fs::remove_file(&path).unwrap();
+    measured(times)
+}
+
+fn once(program: &str, path: &Path) -> f64 {
+    let start = Instant::now();
+    let status = Command::new(program).arg("--check").arg(path).stdout(Stdio::null()).status().unwrap();
+    assert!(status.code().is_some_and(|c| c <= 1), "--check failed: {status}");
+    start.elapsed().as_secs_f64() * 1000.0
 }
