@@ -5,7 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use mvm_compiler::{Analysis, Config, FileContext, Finding, Severity};
+use mvm_compiler::project::ProjectConfig;
+use mvm_compiler::{Analysis, FileContext, Finding, Severity};
 use vmm_core::build::load_compiled;
 use vmm_core::{Error, ErrorKind, Result};
 use workload_ir::Workload;
@@ -61,8 +62,11 @@ pub fn load_any(input: &Path, ui: &Ui) -> Result<Input, Failure> {
 
 fn compile(shown: &Path, path: PathBuf, bytes: Vec<u8>, ui: &Ui) -> Result<Workload, Failure> {
     let text = utf8(bytes, shown)?;
-    let context = FileContext { root: project_root(&path), path: Some(path) };
-    let analysis = mvm_compiler::analyze(&text, &context, &Config::default(), &Disk);
+    let project = crate::project::find(&path)?;
+    let root = project.as_ref().map(ProjectConfig::root).or_else(|| project_root(&path));
+    let config = project.map(|p| p.config).unwrap_or_default();
+    let context = FileContext { root, path: Some(path) };
+    let analysis = mvm_compiler::analyze(&text, &context, &config, &Disk);
     show_findings(shown, &text, &analysis.findings, ui);
     decide(shown, analysis)
 }

@@ -8,6 +8,7 @@ mod failure;
 mod input;
 mod ir;
 mod progress;
+mod project;
 mod render;
 mod signals;
 mod ui;

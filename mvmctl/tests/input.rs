@@ -102,3 +102,21 @@ fn arguments_that_are_no_arguments_are_refused_before_anything_is_built() {
         assert!(!case.home().join("cache").exists(), "{wrong}");
     }
 }
+
+#[test]
+fn the_project_file_holds_for_compile_too() {
+    let case = Case::new();
+    let app = "import mvm\n\n@mvm.app(name=\"a\", image=mvm.nix_packages([\"python312\"]), resources=mvm.resources(cpu_cores=1), \
+               network=mvm.network(mode=\"bridge\"))\ndef run(): ...\n";
+    let file = case.bytes("x.py", app.as_bytes());
+    let print = |case: &Case| case.run(&["compile", &file, "--out", "-"]);
+    let open = print(&case);
+    assert_eq!(open.code, 0, "{}", open.stderr);
+    assert!(open.stderr.contains("MVM401"), "{}", open.stderr);
+    case.bytes("pyproject.toml", b"[tool.mvm.check]\nseverity = {MVM401 = \"error\"}\n");
+    assert_eq!(print(&case).code, 1, "a severity that the project raised refuses");
+    case.bytes("pyproject.toml", b"[tool.mvm.check]\nignore = [\"MVM401\"]\n");
+    assert!(!print(&case).stderr.contains("MVM401"));
+    case.bytes("pyproject.toml", b"[tool.mvm.check]\nignroe = []\n");
+    refused(&case, &print(&case), 2, "pyproject.toml:2: ");
+}

@@ -139,6 +139,14 @@ pub const SUITES: &[Suite] = &[
         work: Work::Tests { select: |p| p.package == "mvm-lsp", arguments: &[], environment: &[] },
     },
     Suite {
+        name: "glue",
+        about: "`--check` for other programs: schemas of its outputs, pre-commit, the GitHub Action, GitLab",
+        needs: &[setup::CC, setup::PYTHON, setup::VENV],
+        programs: true,
+        when: When::Always,
+        work: Work::Program(&["python3", "server/tests/glue/run.py", "{programs}/mvm-lsp"]),
+    },
+    Suite {
         name: "cli",
         about: "mvmctl without a guest: commands, bad input, exit codes",
         needs: &[setup::CC],

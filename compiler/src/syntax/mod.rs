@@ -3,6 +3,7 @@
 
 pub(crate) mod ast;
 mod convert;
+mod quick;
 mod recover;
 mod scan;
 
@@ -55,6 +56,9 @@ pub(crate) fn parse_head(text: &str, errors: &mut Vec<SyntaxError>) -> Head {
     let lines = head_lines(text);
     if too_deep(&text[..lines.end], errors) {
         return Head::default();
+    }
+    if let Some(head) = quick::head(&text[..lines.end]) {
+        return head;
     }
     let source = with_newlines("", &text[..lines.end], "\n");
     if let Some(tree) = parse(&source)

@@ -2,6 +2,7 @@
 //! machine that does something else meanwhile gives other figures.
 
 mod boot;
+mod check;
 mod compiler;
 mod cpio;
 mod files;
@@ -74,6 +75,7 @@ type Measurement = fn(&Bench) -> Result<Vec<Row>>;
 const MEASUREMENTS: &[(&str, &[setup::Need], Measurement)] = &[
     ("compiler", &[setup::CC, setup::PYTHON], compiler::speed),
     ("lsp", &[], lsp::latency),
+    ("check", &[setup::PYTHON, setup::VENV], check::check),
     ("agent", &[], boot::agent_size),
     ("rebuild", &[setup::QEMU], boot::rebuild),
     ("boot", &[setup::QEMU, setup::BUSYBOX, setup::MKE2FS], boot::boot),
@@ -81,15 +83,12 @@ const MEASUREMENTS: &[(&str, &[setup::Need], Measurement)] = &[
 
 /// Runs the named measurements, or all.
 pub fn run(options: &Options) -> Result<()> {
-    let known = |name: &String| name == "check" || MEASUREMENTS.iter().any(|(n, _, _)| n == name);
+    let known = |name: &String| MEASUREMENTS.iter().any(|(n, _, _)| n == name);
     if let Some(name) = options.names.iter().find(|n| !known(n)) {
         let all: Vec<&str> = MEASUREMENTS.iter().map(|(n, _, _)| *n).collect();
         bail!("there is no measurement `{name}`; there are {}", all.join(", "));
     }
-    // `--check` is measured by the same client as the server.
-    let wanted = |name: &str| {
-        options.names.is_empty() || options.names.iter().any(|n| n == name || (n == "check" && name == "lsp"))
-    };
+    let wanted = |name: &str| options.names.is_empty() || options.names.iter().any(|n| n == name);
     let chosen: Vec<_> = MEASUREMENTS.iter().filter(|(name, _, _)| wanted(name)).collect();
     let needs: Vec<setup::Need> = chosen.iter().flat_map(|(_, needs, _)| needs.iter().copied()).collect();
     setup::ensure(&needs, options.yes)?;
