@@ -2,6 +2,7 @@
 //! command line says on top. Cached by directory until something changes.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use crate::{files, trust};
 /// Configurations by directory.
 #[derive(Default)]
 pub struct Configs {
-    known: HashMap<PathBuf, Configured>,
+    /// By the directory's bytes: a path hashes part by part.
+    known: HashMap<OsString, Configured>,
     overrides: Overrides,
 }
 
@@ -65,16 +67,18 @@ impl Configs {
     /// What holds for a file.
     pub fn of(&mut self, path: Option<&Path>, settings: &Value) -> Configured {
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
-        let mut found = match self.known.get(directory) {
+        let mut found = match self.known.get(directory.as_os_str()) {
             Some(known) => known.clone(),
             None => {
                 let found = self.find(directory, settings);
-                self.known.insert(directory.to_owned(), found.clone());
+                self.known.insert(directory.into(), found.clone());
                 found
             }
         };
-        let file = FileContext { path: path.map(Path::to_owned), root: found.root.clone() };
-        found.excluded = path.is_some() && found.config.excludes(&relative_path(&file));
+        if !found.config.exclude.is_empty() && path.is_some() {
+            let file = FileContext { path: path.map(Path::to_owned), root: found.root.clone() };
+            found.excluded = found.config.excludes(&relative_path(&file));
+        }
         found
     }
 

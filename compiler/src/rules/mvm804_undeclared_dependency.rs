@@ -1,6 +1,8 @@
 //! MVM804: the entry module imports what nothing declares.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::lockfile::normalize;
 use super::modules::source_dir;
@@ -178,7 +180,8 @@ fn insert(ctx: &FileRuleContext<'_>, placed: &PlacedDeclaration<'_>, arguments: 
 }
 
 fn is_standard(name: &str) -> bool {
-    STANDARD.split_whitespace().any(|s| s == name) || name.starts_with('_')
+    static MODULES: LazyLock<HashSet<&str>> = LazyLock::new(|| STANDARD.split_whitespace().collect());
+    name.starts_with('_') || MODULES.contains(name)
 }
 
 /// Modules of the standard library, those that are gone in newer versions too.

@@ -142,9 +142,9 @@ pub fn quoted_pairs(text: &str) -> Vec<(&str, Range<usize>)> {
         }
         let end = at + bytes[at..].iter().take_while(|b| is_name(**b)).count();
         let name = &text[at..end];
-        let value = if name_kind(name) == NameKind::Plain { None } else { assigned(text, end) };
-        match value {
-            Some(value) if is_likely(name, &text[value.clone()]) => {
+        // Of all the names in a text few are given a string: that is asked first.
+        match assigned(text, end) {
+            Some(value) if name_kind(name) != NameKind::Plain && is_likely(name, &text[value.clone()]) => {
                 at = value.end;
                 found.push((name, value));
             }

@@ -40,12 +40,13 @@ pub struct Cache {
     tool: String,
     now: SystemTime,
     today: u32,
-    projects: Mutex<HashMap<PathBuf, Arc<Project>>>,
+    projects: Mutex<HashMap<OsString, Arc<Project>>>,
 }
 
 /// The cache of one project.
 pub struct Project {
     file: PathBuf,
+    today: u32,
     old: Stored,
     /// Whether the facts of `old` hold: not known yet, yes, no.
     holds: Vec<AtomicU8>,
@@ -92,15 +93,15 @@ impl Cache {
     /// The cache of the project at a root.
     pub fn project(&self, root: &Path) -> Arc<Project> {
         let mut projects = locked(&self.projects);
-        if let Some(known) = projects.get(root) {
+        if let Some(known) = projects.get(root.as_os_str()) {
             return Arc::clone(known);
         }
         let name = fingerprint(&[&self.tool, &root.to_string_lossy()]);
         let file = self.directory.join(format!("{name}.results"));
         let old = load(&file, &self.tool).unwrap_or_default();
         let holds = old.facts.iter().map(|_| AtomicU8::new(0)).collect();
-        let project = Arc::new(Project { file, old, holds, new: Mutex::default() });
-        projects.insert(root.to_owned(), Arc::clone(&project));
+        let project = Arc::new(Project { file, today: self.today, old, holds, new: Mutex::default() });
+        projects.insert(root.into(), Arc::clone(&project));
         project
     }
 
@@ -115,10 +116,7 @@ impl Cache {
     pub fn save(&self) {
         for project in locked(&self.projects).values() {
             let new = std::mem::take(&mut *locked(&project.new));
-            let used = new.used.iter().any(|key| {
-                project.old.results.get(key).is_some_and(|r| r.day.saturating_add(USED_DAYS) < self.today)
-            });
-            if !new.files.is_empty() || !new.results.is_empty() || used {
+            if !new.files.is_empty() || !new.results.is_empty() || !new.used.is_empty() {
                 let _ = self.store(project, new);
             }
         }
@@ -189,7 +187,9 @@ impl Project {
             }
         }
         let findings = Reader { bytes: &result.findings }.findings()?;
-        locked(&self.new).used.push(key);
+        if result.day.saturating_add(USED_DAYS) < self.today {
+            locked(&self.new).used.push(key);
+        }
         Some(findings)
     }
 

@@ -32,6 +32,9 @@ pub struct Checker<'a> {
     untrusted: Mutex<BTreeSet<PathBuf>>,
     /// Files looked at so far.
     pub seen: AtomicUsize,
+    /// Files in which nothing was found are counted, and no more is kept of them.
+    terse: bool,
+    clean: AtomicUsize,
 }
 
 /// How a file came to be looked at.
@@ -44,8 +47,9 @@ pub enum Found {
 }
 
 /// A file and what holds for it.
-struct Subject {
-    name: String,
+struct Subject<'p> {
+    /// `None`: standard input without a name.
+    given: Option<&'p Path>,
     /// `None`: standard input without a name.
     path: Option<PathBuf>,
     context: FileContext,
@@ -71,6 +75,9 @@ impl<'a> Checker<'a> {
             faults: Mutex::default(),
             untrusted: Mutex::default(),
             seen: AtomicUsize::new(0),
+            // The same file twice is told by its path, and a baseline must know which files are clean.
+            terse: options.paths.len() < 2 && options.baseline.is_none(),
+            clean: AtomicUsize::new(0),
         }
     }
 
@@ -84,6 +91,11 @@ impl<'a> Checker<'a> {
             )
         };
         locked(&self.untrusted).iter().map(text).collect()
+    }
+
+    /// Files in which nothing was found and of which there is no report.
+    pub fn clean(&self) -> usize {
+        self.clean.load(Ordering::Relaxed)
     }
 
     /// Keeps the results for the next run.
@@ -123,8 +135,8 @@ impl<'a> Checker<'a> {
         short.strip_prefix(".").unwrap_or(short)
     }
 
-    fn subject(&self, path: Option<&Path>, found: Found) -> Option<Subject> {
-        let absolute = path.map(|p| normalized(&self.directory.join(p)));
+    fn subject<'p>(&self, path: Option<&'p Path>, found: Found) -> Option<Subject<'p>> {
+        let absolute = path.map(|p| self.absolute(p));
         let configured = locked(&self.configs).of(absolute.as_deref(), &serde_json::Value::Null);
         if !configured.untrusted.is_empty() {
             locked(&self.untrusted).extend(configured.untrusted.iter().cloned());
@@ -135,30 +147,47 @@ impl<'a> Checker<'a> {
             return None;
         }
         let context = FileContext { path: absolute.clone(), root: configured.root.clone() };
-        let name = path.map_or_else(|| "<stdin>".to_owned(), |p| self.name(p));
-        Some(Subject { name, path: absolute, context, configured, found, piped: false })
+        Some(Subject { given: path, path: absolute, context, configured, found, piped: false })
+    }
+
+    /// A walk has ten thousand paths of the simplest form; the others are taken apart.
+    fn absolute(&self, path: &Path) -> PathBuf {
+        let plain = path.strip_prefix(".").unwrap_or(path);
+        let bytes = plain.as_os_str().as_encoded_bytes();
+        let odd = [&b"./"[..], b"/.", b"//"].iter().any(|part| memchr::memmem::find(bytes, part).is_some());
+        let joined = self.directory.join(plain);
+        if odd || bytes.starts_with(b".") || bytes.is_empty() { normalized(&joined) } else { joined }
+    }
+
+    fn shown(&self, subject: &Subject<'_>) -> String {
+        subject.given.map_or_else(|| "<stdin>".to_owned(), |p| self.name(p))
     }
 
     /// `None`: vanished meanwhile, or its configuration cannot be used.
     pub fn file(&self, path: &Path, found: Found) -> Option<FileReport> {
         self.seen.fetch_add(1, Ordering::Relaxed);
         let subject = self.subject(Some(path), found)?;
-        if subject.configured.excluded && found == Found::Met {
-            return Some(self.finish(&subject, self.empty(&subject), path));
-        }
-        let report = match self.try_file(&subject, path) {
-            Ok(report) => report,
+        let excluded = subject.configured.excluded && found == Found::Met;
+        let checked = if excluded { Ok(None) } else { self.try_file(&subject, path) };
+        let report = match checked {
+            Ok(Some(report)) if !report.is_empty() => report,
+            Ok(_) if self.terse => {
+                self.clean.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+            Ok(Some(report)) => report,
+            Ok(None) => self.report(&subject, "".into(), Vec::new()),
             Err(files::ReadError::Io(e))
                 if found == Found::Met && e.kind() == std::io::ErrorKind::NotFound =>
             {
                 return None;
             }
-            Err(e) => FileReport::failed(subject.name.clone(), subject.path.clone(), e.to_string(), false),
+            Err(e) => FileReport::failed(self.shown(&subject), subject.path.clone(), e.to_string(), false),
         };
         Some(self.finish(&subject, report, path))
     }
 
-    fn finish(&self, subject: &Subject, mut report: FileReport, path: &Path) -> FileReport {
+    fn finish(&self, subject: &Subject<'_>, mut report: FileReport, path: &Path) -> FileReport {
         let short = self.short(path);
         if short.to_str().is_none() {
             report.raw_name = Some(short.as_os_str().as_encoded_bytes().to_vec());
@@ -169,20 +198,17 @@ impl<'a> Checker<'a> {
         report
     }
 
-    fn empty(&self, subject: &Subject) -> FileReport {
-        FileReport::new(subject.name.clone(), subject.path.clone(), "".into(), Vec::new())
-    }
-
-    fn try_file(&self, subject: &Subject, path: &Path) -> Result<FileReport, files::ReadError> {
+    /// `None`: nothing was found.
+    fn try_file(&self, subject: &Subject<'_>, path: &Path) -> Result<Option<FileReport>, files::ReadError> {
         let met = subject.found == Found::Met;
         let is_ir = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
         let changes = self.options.fix || self.options.diff || self.options.add_ignores;
         let cache = self.cache.as_ref().filter(|_| !changes && !is_ir);
         let (Some(cache), Some(absolute)) = (cache, &subject.path) else {
             return match stamp::read(path, met)?.0 {
-                Contents::Foreign => Ok(self.empty(subject)),
-                Contents::Bytes(bytes) if is_ir => Ok(self.ir(subject, &bytes)),
-                Contents::Bytes(bytes) => Ok(self.check(subject, &files::decode(bytes)?)),
+                Contents::Foreign => Ok(None),
+                Contents::Bytes(bytes) if is_ir => Ok(Some(self.ir(subject, &bytes))),
+                Contents::Bytes(bytes) => Ok(Some(self.check(subject, &files::decode(bytes)?))),
             };
         };
         let project = cache.project(&self.cache_root(subject, absolute));
@@ -191,42 +217,42 @@ impl<'a> Checker<'a> {
         let stamp = Stamp::of(&std::fs::metadata(path)?);
         let known = project.content(absolute, stamp);
         if known == Some(cache::FOREIGN) && met {
-            return Ok(self.empty(subject));
+            return Ok(None);
         }
         if let Some(content) = known.filter(|c| *c != cache::FOREIGN)
             && let Some(findings) = project.result(cache::key(absolute, root, config, content), &self.world)
         {
             if findings.is_empty() {
-                return Ok(self.empty(subject));
+                return Ok(None);
             }
             // The text is needed for excerpts, if it is still that text.
             if let (Contents::Bytes(bytes), _) = stamp::read(path, false)?
                 && cache::content(&bytes) == content
             {
-                return Ok(self.report(subject, files::decode(bytes)?.into(), findings));
+                return Ok(Some(self.report(subject, files::decode(bytes)?.into(), findings)));
             }
         }
         let (contents, stamp) = stamp::read(path, met)?;
         let Contents::Bytes(bytes) = contents else {
             cache.learn_file(&project, absolute, stamp, cache::FOREIGN);
-            return Ok(self.empty(subject));
+            return Ok(None);
         };
         let content = cache::content(&bytes);
         let source = files::decode(bytes)?;
         cache.learn_file(&project, absolute, stamp, content);
         let key = cache::key(absolute, root, config, content);
         if let Some(findings) = project.result(key, &self.world) {
-            return Ok(self.report(subject, source.into(), findings));
+            return Ok(Some(self.report(subject, source.into(), findings)));
         }
-        Ok(self.guarded(subject, || {
+        Ok(Some(self.guarded(subject, || {
             let (findings, facts) = self.findings(subject, &source);
             project.learn(key, facts, &findings);
             self.report(subject, source.into(), findings)
-        }))
+        })))
     }
 
     /// Where results are kept: by project, or by where one works when there is none.
-    fn cache_root(&self, subject: &Subject, path: &Path) -> PathBuf {
+    fn cache_root(&self, subject: &Subject<'_>, path: &Path) -> PathBuf {
         match &subject.context.root {
             Some(root) => root.clone(),
             None if path.starts_with(&self.directory) => self.directory.clone(),
@@ -255,21 +281,21 @@ impl<'a> Checker<'a> {
         self.finish(&subject, report, named.unwrap_or(Path::new("<stdin>")))
     }
 
-    fn guarded(&self, subject: &Subject, work: impl FnOnce() -> FileReport) -> FileReport {
+    fn guarded(&self, subject: &Subject<'_>, work: impl FnOnce() -> FileReport) -> FileReport {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             let message = "made the checker fail; please report it with the file".to_owned();
-            FileReport::failed(subject.name.clone(), subject.path.clone(), message, true)
+            FileReport::failed(self.shown(subject), subject.path.clone(), message, true)
         })
     }
 
-    fn ir(&self, subject: &Subject, bytes: &[u8]) -> FileReport {
+    fn ir(&self, subject: &Subject<'_>, bytes: &[u8]) -> FileReport {
         self.guarded(subject, || {
             let (source, findings) = ir::check(bytes, &subject.context, &subject.configured.config);
             self.report(subject, source, findings)
         })
     }
 
-    fn check(&self, subject: &Subject, source: &str) -> FileReport {
+    fn check(&self, subject: &Subject<'_>, source: &str) -> FileReport {
         self.guarded(subject, || {
             let findings = |text: &str| self.findings(subject, text).0;
             if self.options.fix || self.options.diff {
@@ -282,7 +308,7 @@ impl<'a> Checker<'a> {
         })
     }
 
-    fn findings(&self, subject: &Subject, text: &str) -> (Vec<Finding>, Vec<Arc<super::facts::Fact>>) {
+    fn findings(&self, subject: &Subject<'_>, text: &str) -> (Vec<Finding>, Vec<Arc<super::facts::Fact>>) {
         // A link's own path leads to a link, not to this text.
         let regular = subject.found == Found::Met;
         let own = subject.path.as_deref().filter(|_| regular).map(|path| (path, text));
@@ -292,12 +318,17 @@ impl<'a> Checker<'a> {
         (found, recorder.asked())
     }
 
-    fn fixed(&self, subject: &Subject, source: &str, findings: impl Fn(&str) -> Vec<Finding>) -> FileReport {
+    fn fixed(
+        &self,
+        subject: &Subject<'_>,
+        source: &str,
+        findings: impl Fn(&str) -> Vec<Finding>,
+    ) -> FileReport {
         let (text, fixed, left) = fix::until_stable(source, self.options.unsafe_fixes, &findings);
         if self.options.diff {
             let mut report = self.report(subject, source.into(), findings(source));
             report.fixed = fixed;
-            report.diff = (fixed > 0).then(|| diff::unified(&subject.name, source, &text));
+            report.diff = (fixed > 0).then(|| diff::unified(&self.shown(subject), source, &text));
             return report;
         }
         let mut report = self.report(subject, text.as_str().into(), left);
@@ -307,7 +338,7 @@ impl<'a> Checker<'a> {
 
     fn ignored(
         &self,
-        subject: &Subject,
+        subject: &Subject<'_>,
         source: &str,
         findings: impl Fn(&str) -> Vec<Finding>,
     ) -> FileReport {
@@ -322,7 +353,7 @@ impl<'a> Checker<'a> {
     /// Puts a new text in the place of the old one.
     fn replaced(
         &self,
-        subject: &Subject,
+        subject: &Subject<'_>,
         source: &str,
         text: String,
         changed: bool,
@@ -338,18 +369,18 @@ impl<'a> Checker<'a> {
             Err(e) => {
                 let message = format!("cannot be changed in place (it is as it was): {e}");
                 let mut report =
-                    FileReport::failed(subject.name.clone(), Some(path.to_owned()), message, false);
+                    FileReport::failed(self.shown(subject), Some(path.to_owned()), message, false);
                 report.unwritten();
                 report
             }
         }
     }
 
-    fn report(&self, subject: &Subject, source: Arc<str>, mut findings: Vec<Finding>) -> FileReport {
+    fn report(&self, subject: &Subject<'_>, source: Arc<str>, mut findings: Vec<Finding>) -> FileReport {
         findings.retain(|f| f.severity >= self.options.show.into());
         findings.sort_by(|a, b| (a.range.start, a.rule).cmp(&(b.range.start, b.rule)));
         let source = if findings.is_empty() { "".into() } else { source };
-        FileReport::new(subject.name.clone(), subject.path.clone(), source, findings)
+        FileReport::new(self.shown(subject), subject.path.clone(), source, findings)
     }
 }
 

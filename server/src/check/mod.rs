@@ -97,7 +97,7 @@ fn check(options: &CheckOptions) -> Result<Outcome, String> {
         }
         baseline.apply(&mut reports);
     }
-    let mut summary = Summary::default();
+    let mut summary = Summary { files: checker.clean(), ..Summary::default() };
     reports.iter().for_each(|r| summary.add(r));
     Ok(Outcome { reports, summary, notices })
 }

@@ -96,7 +96,7 @@ fn render(
     if options.statistics {
         push_statistics(&mut out, reports, look);
     }
-    out.push_str(&look.paint(Style::Bold, &summary.line(options.diff)));
+    out.push_str(&look.paint(Style::Bold, &look.wrap(&summary.line(options.diff), 0, 4)));
     out.push('\n');
     out
 }

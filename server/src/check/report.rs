@@ -106,6 +106,12 @@ impl FileReport {
         report
     }
 
+    /// Nothing to say about the file but that it was checked.
+    pub fn is_empty(&self) -> bool {
+        let changed = self.fixed + self.ignored > 0 || self.diff.is_some() || self.text.is_some();
+        self.findings.is_empty() && self.error.is_none() && !changed
+    }
+
     /// The failure has a line.
     pub fn at_line(&mut self, line: Option<usize>) {
         if let Some(error) = &mut self.error {
