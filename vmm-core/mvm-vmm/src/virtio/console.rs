@@ -42,6 +42,8 @@ pub struct Console {
     transmitting: Option<Transmitting>,
     /// The host's end has closed.
     closed: bool,
+    /// A program in the guest has the port open. What arrives before, a Linux driver throws away.
+    open: bool,
 }
 
 /// A guest buffer of which the socket has taken a part.
@@ -66,6 +68,7 @@ impl Console {
             control: Vec::new(),
             transmitting: None,
             closed: false,
+            open: false,
         })
     }
 
@@ -73,7 +76,7 @@ impl Console {
     fn receive(&mut self, active: &mut Active) -> Result<(), Broken> {
         let mem = Memory::clone(&active.mem);
         let mut used = false;
-        while !self.closed && active.queues[RECEIVE].ready() {
+        while self.open && !self.closed && active.queues[RECEIVE].ready() {
             let Some(chain) = active.queues[RECEIVE].pop_descriptor_chain(&*mem) else { break };
             let head = chain.head_index();
             let descriptors: Vec<Descriptor> = chain.writable().collect();
@@ -166,7 +169,9 @@ impl Console {
         if self.control.len() > MAX_CONTROL {
             return Err(Broken("a flood of control messages"));
         }
-        self.control_sent(active)
+        self.control_sent(active)?;
+        // What the host sent before the guest opened the port.
+        self.receive(active)
     }
 
     fn answer(&mut self, message: &[u8; 8]) {
@@ -179,6 +184,7 @@ impl Console {
                 self.control.push(control(PORT_NAME, 1, &self.name));
                 self.control.push(control(PORT_OPEN, 1, b""));
             }
+            (PORT_OPEN, value) if port == PORT => self.open = value == 1,
             _ => {}
         }
     }
@@ -239,6 +245,7 @@ impl Device for Console {
         self.active = None;
         self.control.clear();
         self.transmitting = None;
+        self.open = false;
     }
     fn notify(&mut self, queue: usize) -> Result<(), Broken> {
         let Some(mut active) = self.active.take() else { return Ok(()) };

@@ -8,7 +8,9 @@ use super::*;
 fn channel() -> (UnixStream, Driver) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    (ours, Driver::ready(Box::new(Console::new(theirs, "mvm.agent").unwrap())))
+    let mut driver = Driver::ready(Box::new(Console::new(theirs, "mvm.agent").unwrap()));
+    send_control(&mut driver, PORT, PORT_OPEN, 1);
+    (ours, driver)
 }
 
 fn send_control(driver: &mut Driver, port: u32, event: u16, value: u16) {
@@ -62,6 +64,20 @@ fn a_buffer_waits_for_the_host_and_is_used_when_it_speaks() {
     driver.transport.outside_ready();
     assert_eq!(driver.used_entry(RECEIVE, 0), (0, 3));
     assert!(driver.interrupted());
+}
+
+#[test]
+fn what_the_host_says_first_waits_until_the_guest_opens_the_port() {
+    let (mut host, mut driver) = channel();
+    send_control(&mut driver, PORT, PORT_OPEN, 0);
+    host.write_all(b"early").unwrap();
+    driver.chain(RECEIVE, 0, &[(DATA + 0x1000, 64, true)]);
+    driver.offer(RECEIVE, 0);
+    driver.transport.outside_ready();
+    assert_eq!(driver.used(RECEIVE), 0, "a driver drops what comes to a closed port");
+    send_control(&mut driver, PORT, PORT_OPEN, 1);
+    assert_eq!(driver.used_entry(RECEIVE, 0), (0, 5));
+    assert_eq!(driver.read(DATA + 0x1000, 5), b"early");
 }
 
 #[test]
