@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Why a machine ended.
@@ -48,34 +47,43 @@ impl Exit {
 
 /// The status descriptor.
 pub struct Status {
-    file: Option<Mutex<File>>,
+    file: Option<Mutex<Lines>>,
     start: Instant,
-    entered: AtomicBool,
+}
+
+/// The lock covers the flag too: no CPU runs before the first line is written, so the last line is the last.
+struct Lines {
+    file: File,
+    entered: bool,
 }
 
 impl Status {
     /// Writes to a file; `start` is when the process began.
     pub fn new(file: Option<File>, start: Instant) -> Self {
-        Status { file: file.map(Mutex::new), start, entered: AtomicBool::new(false) }
+        Status { file: file.map(|file| Mutex::new(Lines { file, entered: false })), start }
     }
 
     /// A virtual CPU is about to run; said once.
     pub fn entered(&self) {
-        if !self.entered.swap(true, Ordering::Relaxed) {
-            let us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.line(&serde_json::json!({"event": "entered", "us": us}));
+        let us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if let Some(Ok(mut lines)) = self.file.as_ref().map(Mutex::lock)
+            && !std::mem::replace(&mut lines.entered, true)
+        {
+            lines.write(&serde_json::json!({"event": "entered", "us": us}));
         }
     }
 
     /// The machine ended.
     pub fn exit(&self, exit: &Exit) {
-        self.line(&exit.json());
-    }
-
-    fn line(&self, value: &serde_json::Value) {
-        // A supervisor that is gone needs no status; its end ends this process by other means.
-        if let Some(Ok(mut file)) = self.file.as_ref().map(Mutex::lock) {
-            let _ = file.write_all(format!("{value}\n").as_bytes());
+        if let Some(Ok(mut lines)) = self.file.as_ref().map(Mutex::lock) {
+            lines.write(&exit.json());
         }
+    }
+}
+
+impl Lines {
+    fn write(&mut self, value: &serde_json::Value) {
+        // A supervisor that is gone needs no status; its end ends this process by other means.
+        let _ = self.file.write_all(format!("{value}\n").as_bytes());
     }
 }
