@@ -107,6 +107,9 @@ fn find_qemu() -> Option<PathBuf> {
 const ITERATIONS: u32 = 20_000;
 /// Hardware needs some ten microseconds for it, an emulator more than ten milliseconds.
 const LIMIT: Duration = Duration::from_millis(4);
+/// A busy host may take the processor away in the middle of a loop, and the first one touches its memory: one try within
+/// the limit proves hardware.
+const TRIES: usize = 8;
 
 fn probe_kvm(device: &Path) -> KvmReport {
     if !device.exists() {
@@ -146,12 +149,20 @@ fn time_loop() -> Result<Duration, Failure> {
     // SAFETY: the page is private, and a guest that outlives it (an early return) is never run again.
     unsafe { vm.set_user_memory_region(region) }.map_err(|e| ("giving a VM memory", e))?;
     let mut vcpu = vm.create_vcpu(0).map_err(|e| ("creating a processor", e))?;
-    enter_protected_mode(&vcpu)?;
-    let start = Instant::now();
-    let exit = vcpu.run().map_err(|e| ("running a processor", e))?;
-    let took = start.elapsed();
-    let halted = matches!(exit, VcpuExit::Hlt);
-    if halted { Ok(took) } else { Err(("running a loop", kvm_ioctls::Error::new(libc::EIO))) }
+    let mut best = Duration::MAX;
+    for _ in 0..TRIES {
+        enter_protected_mode(&vcpu)?;
+        let start = Instant::now();
+        let exit = vcpu.run().map_err(|e| ("running a processor", e))?;
+        best = best.min(start.elapsed());
+        if !matches!(exit, VcpuExit::Hlt) {
+            return Err(("running a loop", kvm_ioctls::Error::new(libc::EIO)));
+        }
+        if best < LIMIT {
+            break;
+        }
+    }
+    Ok(best)
 }
 
 /// `mov ecx, ITERATIONS; again: dec ecx; jnz again; hlt`
