@@ -4,26 +4,29 @@
 // A test ends where something is not as it should be, in its helpers too.
 #![allow(clippy::unwrap_used)]
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use mvm_tests::cpio::Archive;
 use mvm_tests::world::{World, broken, programs};
 
-/// What an outer machine runs, and how: test programs of this build.
-const SUITES: &[(&str, &[&str])] = &[
-    ("tiny_guests", &["--test-threads=1"]),
-    ("walls", &["--test-threads=1"]),
-    ("outcomes", &["--include-ignored", "--test-threads=1"]),
-    ("policy", &["--include-ignored", "--test-threads=1"]),
-];
+/// What an outer machine runs: test programs of this build, and the seconds that each of their tests may take there.
+const SUITES: &[(&str, u32)] = &[("walls", 60), ("tiny_guests", 60), ("outcomes", 150), ("policy", 150)];
 /// Modules of the kernel's package that make a hypervisor of it, in load order.
 const MODULES: &[&str] = &["irqbypass", "kvm", "kvm-amd"];
 /// Programs that the suites, the supervisor and this machine's first process start.
 const TOOLS: &[&str] = &["mke2fs", "sha256sum", "kill", "sh"];
-/// The whole test; one that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(480);
+/// One processor. QEMU 7.2 emulates SVM on several wrongly: with a thread for each, one may go on with a translation of
+/// code that another has patched (the kernel switches `__schedule` whenever the first VM is made or the last one ends,
+/// and a processor that keeps seeing the breakpoint of that moment traps forever with its run queue locked); with one
+/// thread for all, a guest whose CPU moved to another processor spins on a lock that was released.
+const PROCESSORS: &str = "1";
+/// A machine that says nothing for so long hangs as a whole: each of its tests has a shorter limit.
+const SILENCE: Duration = Duration::from_secs(200);
 
 const APP: &str =
     "import mvm\n\n@mvm.app(name=\"moody\", image=mvm.nix_packages([\"python3\"]))\ndef f():\n    return 1\n";
@@ -35,16 +38,12 @@ fn guests_policy_and_walls_hold_on_hardware_kvm() {
     world.mvmctl(&["build", "app.py", "--lock", "mvm.lock"]).expect(0);
     let image = outer_image(&world);
     let kernel = vmlinuz(&world);
-    let output = boot(&kernel, &image);
-    for line in output.lines().filter(|line| line.starts_with("test ") || line.starts_with("running")) {
-        println!("{line}");
-    }
-    let passed = output.matches("test result: ok.").count();
+    let output = boot(&world, &kernel, &image);
+    let tests = output.matches("OUTER-TEST ok ").count();
     assert!(
-        output.contains("OUTER-EXIT 0") && passed == SUITES.len(),
-        "{passed} of {} suites passed in the outer machine:\n{}",
-        SUITES.len(),
-        tail(&output, 12_000)
+        output.contains("OUTER-EXIT 0") && tests > 0,
+        "{tests} tests passed in the outer machine, and not all:\n{}",
+        tail(&output, 20_000)
     );
 }
 
@@ -91,8 +90,7 @@ fn outer_image(world: &World) -> PathBuf {
     });
     archive.file("outer/mvm.lock", lock(world).as_bytes());
     archive.file("outer/environment", environment().as_bytes());
-    archive.program("outer/run", script().as_bytes());
-    archive.file("outer/program", b"/bin/sh\n/outer/run");
+    archive.file("outer/plan", plan().as_bytes());
     let path = world.path("outer.cpio");
     std::fs::write(&path, archive.finish()).unwrap();
     path
@@ -122,12 +120,13 @@ fn environment() -> String {
     .join("\n")
 }
 
-fn script() -> String {
-    let runs: Vec<String> = SUITES
-        .iter()
-        .map(|(name, arguments)| format!("/outer/{name} {} || bad=1", arguments.join(" ")))
-        .collect();
-    format!("#!/bin/sh\nbad=0\n{}\nexit $bad\n", runs.join("\n"))
+/// One line for each suite. `MVM_KVM_ONLY` takes those tests alone that have it in their names, `MVM_KVM_TIMES` runs
+/// all so many times: for who looks for a rare failure.
+fn plan() -> String {
+    let only = std::env::var("MVM_KVM_ONLY").unwrap_or_default();
+    let times = std::env::var("MVM_KVM_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let lines = SUITES.iter().map(|(name, seconds)| format!("/outer/{name} {seconds} {only}\n"));
+    lines.collect::<String>().repeat(times)
 }
 
 /// A test program of this build: the newest of its name, beside this one or among its dependencies.
@@ -219,56 +218,67 @@ fn vmlinuz(world: &World) -> PathBuf {
     path
 }
 
-/// Boots the outer machine and gives all it printed.
-fn boot(kernel: &Path, image: &Path) -> String {
-    let khz = std::fs::read_to_string("/proc/cpuinfo")
-        .unwrap()
-        .lines()
-        .find_map(|line| line.strip_prefix("cpu MHz")?.split(':').nth(1)?.trim().parse::<f64>().ok())
-        .map_or(2_000_000, |mhz| (mhz * 1000.0) as u64);
+/// Boots the outer machine, shows how its tests go, and gives all it printed.
+fn boot(world: &World, kernel: &Path, image: &Path) -> String {
+    let monitor = world.path("monitor");
     let mut child = Command::new(find("qemu-system-x86_64"))
-        .args([
-            "-M",
-            "q35",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max,+svm,-la57",
-            "-smp",
-            "2",
-            "-m",
-            "4096",
-        ])
+        .args(["-M", "q35", "-accel", "tcg", "-cpu", "max,+svm,-la57", "-smp", PROCESSORS, "-m", "4096"])
         .args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"])
+        .arg("-monitor")
+        .arg(format!("unix:{},server=on,wait=off", monitor.display()))
         .arg("-kernel")
         .arg(kernel)
         .arg("-initrd")
         .arg(image)
-        .args([
-            "-append",
-            &format!("console=ttyS0 panic=-1 quiet tsc_early_khz={khz} nokaslr mitigations=off"),
-        ])
+        .arg("-append")
+        .arg(format!("console=ttyS0 panic=-1 quiet tsc_early_khz={} nokaslr mitigations=off", tsc_khz()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = std::io::Read::read_to_end(&mut stdout, &mut text);
-        String::from_utf8_lossy(&text).replace('\r', "")
-    });
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > LIMIT {
-            let _ = child.kill();
-            let _ = child.wait();
-            broken(&format!(
-                "the outer machine did not end in {LIMIT:?}:\n{}",
-                tail(&reader.join().unwrap(), 8000)
-            ));
+    let (sender, lines) = mpsc::channel();
+    let stdout = child.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+            let _ = sender.send(String::from_utf8_lossy(&line).replace('\r', ""));
         }
-        std::thread::sleep(Duration::from_millis(100));
+    });
+    let mut output = String::new();
+    loop {
+        match lines.recv_timeout(SILENCE) {
+            Ok(line) => {
+                if line.starts_with("OUTER-") {
+                    println!("{line}");
+                }
+                output.push_str(&line);
+                output.push('\n');
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                output.push_str(&registers(&monitor));
+                output.push_str(&format!("\nthe outer machine said nothing for {SILENCE:?}\n"));
+                let _ = child.kill();
+            }
+        }
     }
-    reader.join().unwrap()
+    let _ = child.wait();
+    output
+}
+
+/// What the outer machine's processors are at: for one that hangs as a whole.
+fn registers(monitor: &Path) -> String {
+    let Ok(mut socket) = UnixStream::connect(monitor) else { return String::new() };
+    let _ = socket.set_read_timeout(Some(Duration::from_secs(2)));
+    let _ = socket.write_all(b"info registers -a\ninfo lapic\ninfo registers -a\n");
+    let mut text = Vec::new();
+    let _ = socket.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).replace('\r', "")
+}
+
+/// The frequency of this host's time stamp counter, which is the outer machine's.
+fn tsc_khz() -> u64 {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let mhz =
+        text.lines().find_map(|line| line.strip_prefix("cpu MHz")?.split(':').nth(1)?.trim().parse().ok());
+    mhz.map_or(2_000_000, |mhz: f64| (mhz * 1000.0) as u64)
 }

@@ -1,22 +1,28 @@
 //! PID 1 of the outer guest: a machine with emulated SVM in which the KVM back end meets the stock `kvm_amd` module.
-//! Loads the modules it was given, runs one program, says how that ended, and powers off. For tests only.
+//! Loads the modules it was given, runs every test of the programs it was given in a process of its own and with a
+//! deadline of its own, says how each ended (a test that hangs with all stacks), and powers off. For tests only.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, mount};
 use rustix::net::{AddressFamily, SendFlags, SocketType};
-use rustix::process::WaitOptions;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::system::{RebootCommand, finit_module, reboot};
 
 /// Modules, in load order, one path a line.
 const MODULES: &str = "/outer/modules";
-/// Environment of the program, `NAME=value` a line.
+/// Environment of the tests, `NAME=value` a line.
 const ENVIRONMENT: &str = "/outer/environment";
-/// The program and its arguments, one a line.
-const PROGRAM: &str = "/outer/program";
+/// What to run: `PROGRAM SECONDS [PART OF A NAME]` a line, the seconds for each test.
+const PLAN: &str = "/outer/plan";
+/// Where a test's output goes.
+const OUTPUT: &str = "/tmp/output";
+/// Of a failed test's output, so much is shown.
+const SHOWN: usize = 8000;
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {
@@ -24,7 +30,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     match set_up().and_then(|()| run()) {
-        Ok(code) => println!("\nOUTER-EXIT {code}"),
+        Ok(bad) => println!("\nOUTER-EXIT {bad}"),
         Err(error) => println!("\nOUTER-EXIT failed: {error}"),
     }
     let _ = std::io::stdout().flush();
@@ -77,30 +83,122 @@ fn loopback_up() -> Result<(), String> {
     rustix::net::sendto(&socket, &message, SendFlags::empty(), &kernel).map_err(failed).map(drop)
 }
 
-fn run() -> Result<String, String> {
-    let words = read(PROGRAM)?;
-    let mut words = words.lines();
-    let program = words.next().ok_or("no program is named")?;
+/// Runs the plan; how many tests did not pass.
+fn run() -> Result<u32, String> {
+    let mut bad = 0;
+    for line in read(PLAN)?.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(program), Some(seconds)) = (words.next(), words.next().and_then(|s| s.parse().ok())) else {
+            return Err(format!("the plan has a line that is none: {line}"));
+        };
+        let part = words.next().unwrap_or("");
+        for test in tests(program)?.iter().filter(|test| test.contains(part)) {
+            let name = format!("{}::{test}", program.rsplit('/').next().unwrap_or(program));
+            let start = Instant::now();
+            let how = one(program, test, Duration::from_secs(seconds))?;
+            println!("OUTER-TEST {how} {name} ({:.1} s)", start.elapsed().as_secs_f32());
+            if how != "ok" {
+                bad += 1;
+                println!("{}", tail(&fs::read(OUTPUT).unwrap_or_default()));
+            }
+            bury_the_rest();
+        }
+    }
+    Ok(bad)
+}
+
+/// The names of a program's tests.
+fn tests(program: &str) -> Result<Vec<String>, String> {
+    let output = command(program)?
+        .args(["--list", "--format=terse", "--include-ignored"])
+        .output()
+        .map_err(|e| format!("listing the tests of {program}: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names: Vec<String> =
+        text.lines().filter_map(|line| line.strip_suffix(": test").map(str::to_owned)).collect();
+    if names.is_empty() { Err(format!("{program} has no tests: {text}")) } else { Ok(names) }
+}
+
+fn command(program: &str) -> Result<Command, String> {
     let mut command = Command::new(program);
-    command.args(words).current_dir("/tmp").env_clear();
+    command.current_dir("/tmp").env_clear().stdin(Stdio::null());
     for line in read(ENVIRONMENT)?.lines() {
         if let Some((name, value)) = line.split_once('=') {
             command.env(name, value);
         }
     }
-    let child = command.spawn().map_err(|e| format!("starting {program}: {e}"))?;
-    // The first process inherits every orphan and buries it.
+    Ok(command)
+}
+
+/// Runs one test: `ok`, `FAILED` or `HUNG`.
+fn one(program: &str, test: &str, limit: Duration) -> Result<&'static str, String> {
+    let output = fs::File::create(OUTPUT).map_err(|e| format!("making {OUTPUT}: {e}"))?;
+    let errors = output.try_clone().map_err(|e| format!("copying a descriptor: {e}"))?;
+    let mut command = command(program)?;
+    command.args(["--exact", test, "--include-ignored", "--nocapture", "--test-threads=1"]);
+    let child =
+        command.stdout(output).stderr(errors).spawn().map_err(|e| format!("starting {program}: {e}"))?;
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        if let Some(status) = ended(&child)? {
+            return Ok(if status.exit_status() == Some(0) { "ok" } else { "FAILED" });
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    show_stacks();
+    Ok("HUNG")
+}
+
+/// The first process inherits every orphan and buries it; how the test ended, once it has.
+fn ended(child: &Child) -> Result<Option<WaitStatus>, String> {
     loop {
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if pid == rustix::process::Pid::from_child(&child) => {
-                return Ok(status
-                    .exit_status()
-                    .map_or_else(|| format!("{status:?}"), |code| code.to_string()));
-            }
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(format!("waiting for {program}: {e}")),
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == Pid::from_child(child) => return Ok(Some(status)),
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return Ok(None),
+            Err(e) => return Err(format!("waiting for a test: {e}")),
         }
     }
+}
+
+/// Nothing of one test is left when the next begins.
+fn bury_the_rest() {
+    for program in processes() {
+        let _ = rustix::process::kill_process(program, Signal::KILL);
+    }
+    while rustix::process::wait(WaitOptions::empty()).is_ok() {}
+}
+
+/// All but this one and the kernel's own.
+fn processes() -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid > 1 && fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()))
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
+/// What every processor and every thread is doing.
+fn show_stacks() {
+    let _ = fs::write("/proc/sys/kernel/printk", "7");
+    let _ = fs::write("/proc/sysrq-trigger", "l");
+    let _ = fs::write("/proc/sys/kernel/printk", "1");
+    for pid in processes() {
+        let pid = pid.as_raw_nonzero();
+        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let part = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let stat = part("stat");
+            let state = stat.rsplit(')').next().unwrap_or("").get(..2).unwrap_or("").trim().to_owned();
+            println!("{pid} {} {} [{state}] {}", part("comm").trim(), part("syscall").trim(), part("wchan"));
+            println!("{}", part("stack").trim_end());
+        }
+    }
+}
+
+fn tail(output: &[u8]) -> String {
+    let start = output.len().saturating_sub(SHOWN);
+    String::from_utf8_lossy(output.get(start..).unwrap_or_default()).into_owned()
 }
 
 fn read(path: &str) -> Result<String, String> {
