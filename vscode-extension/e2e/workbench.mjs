@@ -1,13 +1,12 @@
 // VS Code's own workbench (code-server) with the packed extension, driven by a real browser.
 import { spawn, execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const SETTINGS = {
-  'security.workspace.trust.enabled': false,
   'telemetry.telemetryLevel': 'off',
   'workbench.startupEditor': 'none',
   'workbench.colorTheme': 'Default Dark Modern',
@@ -15,6 +14,7 @@ const SETTINGS = {
   'workbench.tips.enabled': false,
   'workbench.welcomePage.walkthroughs.openOnInstall': false,
   'workbench.editor.enablePreview': false,
+  'workbench.editor.empty.hint': 'hidden',
   'extensions.autoUpdate': false,
   'extensions.autoCheckUpdates': false,
   'extensions.ignoreRecommendations': true,
@@ -40,8 +40,11 @@ const freePort = () =>
     });
   });
 
+/** Far beyond what anything takes here, on a machine that does much else; less for who waits for it. */
+const PATIENCE = Number(process.env.MVM_PATIENCE ?? 120) * 1000;
+
 /** Waits until something is so; says what did not come to pass. */
-export async function eventually(what, condition, limit = 60_000) {
+export async function eventually(what, condition, limit = PATIENCE) {
   const end = Date.now() + limit;
   for (;;) {
     const value = await Promise.resolve(condition()).catch(() => undefined);
@@ -55,25 +58,46 @@ export async function eventually(what, condition, limit = 60_000) {
   }
 }
 
+const INPUT = '.quick-input-widget input.input';
+
 export class Workbench {
   /** Starts everything on a copy of a folder. */
-  static async start({ codeServer, vsix, folder, settings = {}, environment = {}, artefacts }) {
+  static async start({ codeServer, vsix, examples, settings = {}, environment = {}, artefacts, cache, trust = false }) {
     const self = new Workbench();
     self.root = mkdtempSync(join(tmpdir(), 'mvm-e2e-'));
     self.folder = join(self.root, 'examples');
+    self.data = join(self.root, 'xdg/data');
     self.artefacts = artefacts;
     mkdirSync(artefacts, { recursive: true });
-    cpSync(folder, self.folder, { recursive: true });
+    cpSync(examples, self.folder, { recursive: true });
     const entry = join(codeServer, 'node_modules/code-server/out/node/entry.js');
-    const data = join(self.root, 'data');
-    mkdirSync(join(data, 'User'), { recursive: true });
+    const user = join(self.root, 'user');
+    mkdirSync(join(user, 'User'), { recursive: true });
     writeFileSync(join(self.root, 'config.yaml'), 'auth: none\n');
-    writeFileSync(join(data, 'User/settings.json'), JSON.stringify({ ...SETTINGS, ...settings }));
-    const common = [entry, '--config', join(self.root, 'config.yaml'), '--user-data-dir', data, '--extensions-dir', join(self.root, 'ext')];
+    const all = { ...SETTINGS, 'security.workspace.trust.enabled': trust, 'security.workspace.trust.startupPrompt': 'never', ...settings };
+    writeFileSync(join(user, 'User/settings.json'), JSON.stringify(all));
+    const common = [entry, '--config', join(self.root, 'config.yaml'), '--user-data-dir', user, '--extensions-dir', join(self.root, 'ext')];
     execFileSync(process.execPath, [...common, '--install-extension', vsix], { stdio: 'ignore' });
     const port = await freePort();
-    const flags = ['--bind-addr', `127.0.0.1:${port}`, '--auth', 'none', '--disable-telemetry', '--disable-update-check', '--disable-workspace-trust', '--disable-getting-started-override'];
-    const env = { ...process.env, HOME: self.root, EXTENSIONS_GALLERY: '{"serviceUrl":""}', ...environment };
+    const flags = ['--bind-addr', `127.0.0.1:${port}`, '--auth', 'none', '--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'];
+    if (!trust) {
+      flags.push('--disable-workspace-trust');
+    }
+    // A server of the machine's own is not what is tested here; guests' layers are shared with the other suites.
+    const path = process.env.PATH.split(delimiter).filter((one) => !existsSync(join(one, 'mvm-lsp')));
+    self.bin = join(self.root, 'bin');
+    mkdirSync(self.bin);
+    const env = {
+      ...process.env,
+      HOME: self.root,
+      PATH: [self.bin, ...path].join(delimiter),
+      EXTENSIONS_GALLERY: '{"serviceUrl":""}',
+      XDG_CACHE_HOME: cache,
+      XDG_DATA_HOME: self.data,
+      XDG_STATE_HOME: join(self.root, 'xdg/state'),
+      ...environment,
+    };
+    delete env.MVM_HOME;
     self.server = spawn(process.execPath, [...common, ...flags, self.folder], { env, stdio: 'ignore', detached: true });
     self.base = `http://127.0.0.1:${port}`;
     await eventually('code-server answers', async () => (await fetch(`${self.base}/healthz`)).ok);
@@ -81,54 +105,127 @@ export class Workbench {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
     });
-    self.page = await self.browser.newPage({ viewport: { width: 1440, height: 900 } });
-    await self.page.goto(`${self.base}/?folder=${self.folder}`);
-    await self.page.waitForSelector('.monaco-workbench', { timeout: 120_000 });
+    const context = await self.browser.newContext({ viewport: { width: 1440, height: 900 } });
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: self.base });
+    self.page = await context.newPage();
+    self.page.setDefaultTimeout(PATIENCE);
     return self;
+  }
+
+  /** Shows a folder or a workspace file in the window; what was open is closed. */
+  async show(path) {
+    const kind = path.endsWith('.code-workspace') ? 'workspace' : 'folder';
+    await this.page.goto(`${this.base}/?${kind}=${path}`);
+    await this.page.waitForSelector('.monaco-workbench .part.editor');
+    await this.page.locator('.part.statusbar').waitFor();
+  }
+
+  /** Makes a folder with files in it. */
+  make(name, files) {
+    const folder = join(this.root, name);
+    for (const [file, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
+      writeFileSync(join(folder, file), text);
+    }
+    return folder;
   }
 
   async stop() {
     await this.browser?.close();
     if (this.server?.pid) {
+      const ended = new Promise((resolve) => this.server.once('exit', resolve));
       try {
         process.kill(-this.server.pid, 'SIGTERM');
+        await ended;
       } catch {
         // It has ended by itself.
       }
     }
-    rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
+    await eventually('no server is left', () => this.servers().length === 0);
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+  }
+
+  /** Brings the window back to where the next test can begin. */
+  async tidy() {
+    for (let i = 0; i < 3; i += 1) {
+      await this.page.keyboard.press('Escape');
+    }
+    await this.command('View: Revert and Close Editor').catch(() => undefined);
+    await this.command('Notifications: Clear All Notifications');
   }
 
   async command(title) {
     await this.page.keyboard.press('F1');
-    const input = this.page.locator('.quick-input-widget input.input');
+    const input = this.page.locator(INPUT);
     await input.waitFor();
     await input.fill(`>${title}`);
-    const first = this.page.locator('.quick-input-list .monaco-list-row').first();
-    await first.filter({ hasText: title.split(': ').pop() }).waitFor();
+    const row = this.page.locator('.quick-input-list .monaco-list-row').first();
+    await eventually(`the command ${title}`, async () => (await row.innerText({ timeout: 1000 })).split('\n')[0].trim() === title);
     await this.page.keyboard.press('Enter');
+    await input.waitFor({ state: 'hidden' });
+  }
+
+  /** Is a command offered in the palette? */
+  async offers(title) {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator(INPUT);
+    await input.waitFor();
+    await input.fill(`>${title}`);
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    await rows.first().waitFor();
+    const offered = (await rows.allInnerTexts()).some((text) => text.startsWith(title));
+    await this.page.keyboard.press('Escape');
+    await input.waitFor({ state: 'hidden' });
+    return offered;
   }
 
   /** Opens a file of the folder, in the first group. */
   async open(name) {
+    const file = name.split('/').pop();
     await this.page.keyboard.press('Control+1');
     await this.page.keyboard.press('Control+P');
-    const input = this.page.locator('.quick-input-widget input.input');
+    const input = this.page.locator(INPUT);
     await input.waitFor();
-    await input.fill(name);
-    await this.page.locator('.quick-input-list .monaco-list-row').first().filter({ hasText: name.split('/').pop() }).waitFor();
+    // The list of files is made while the window starts: ask again until it has the file.
+    await eventually(`${name} is found`, async () => {
+      await input.fill('');
+      await input.fill(name);
+      const row = this.page.locator('.quick-input-list .monaco-list-row').first().filter({ hasText: file });
+      return row.waitFor({ timeout: 3000 }).then(() => true);
+    });
     await this.page.keyboard.press('Enter');
-    await this.page.locator(`.tab.active[data-resource-name="${name.split('/').pop()}"]`).first().waitFor();
+    await this.page.locator(`.tab.active[data-resource-name="${file}"]`).first().waitFor();
+    await this.page.locator('.editor-group-container.active .monaco-editor .view-line').first().waitFor();
   }
 
   /** Puts the cursor somewhere in the active editor: line and column from 1. */
   async goTo(line, column) {
     await this.page.keyboard.press('Control+G');
-    const input = this.page.locator('.quick-input-widget input.input');
+    const input = this.page.locator(INPUT);
     await input.waitFor();
     await input.fill(`:${line}:${column}`);
     await this.page.keyboard.press('Enter');
     await input.waitFor({ state: 'hidden' });
+    await eventually('the cursor is there', async () => (await this.cursor()).includes(`Ln ${line}, Col ${column}`));
+  }
+
+  /** Puts the cursor into a text of a file, which is the active one. */
+  async goInto(path, text) {
+    const lines = readFileSync(join(this.folder, path), 'utf8').split('\n');
+    const line = lines.findIndex((one) => one.includes(text));
+    await this.goTo(line + 1, lines[line].indexOf(text) + 2);
+    return line + 1;
+  }
+
+  cursor() {
+    return this.page.locator('.statusbar-item', { hasText: /^Ln / }).innerText({ timeout: 2000 });
+  }
+
+  /** What is on disk of the active file, once it is saved. */
+  async saved(path) {
+    await this.page.keyboard.press('Control+S');
+    await this.page.locator('.tab.active.dirty').waitFor({ state: 'hidden' });
+    return readFileSync(path, 'utf8');
   }
 
   /** The frame of the preview's page, if it is open. */
@@ -149,13 +246,29 @@ export class Workbench {
     return eventually('the preview is there', () => this.frame());
   }
 
-  shows(frame, text) {
-    return eventually(`the preview shows ${text}`, async () => (await frame.locator('#page').innerText()).includes(text));
+  shows(frame, text, limit) {
+    return eventually(`the preview shows ${text}`, async () => (await frame.locator('#page').innerText()).includes(text), limit);
   }
 
   /** The status item's words. */
   status() {
     return this.page.locator('[id="mvm-lsp.mvm.mvm.status"]').innerText({ timeout: 2000 });
+  }
+
+  /** A notification that holds a text, shown or in the list. */
+  async notification(text) {
+    const toast = this.page.locator('.notifications-toasts .notification-toast', { hasText: text }).first();
+    await toast.waitFor();
+    return toast;
+  }
+
+  async press(toast, label) {
+    await toast.hover();
+    await toast.locator('.monaco-button', { hasText: label }).first().click();
+  }
+
+  quiet() {
+    return this.command('Notifications: Clear All Notifications');
   }
 
   async screenshot(name) {
@@ -164,13 +277,18 @@ export class Workbench {
 
   /** Process ids of the servers that this workbench runs. */
   servers() {
+    return this.processes('mvm-lsp').map((one) => one.pid);
+  }
+
+  /** Processes of ours by the name of their program. */
+  processes(name) {
     const found = [];
     for (const pid of readdirSync('/proc').filter((one) => /^\d+$/.test(one))) {
       try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
         const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
-        if (command.split('\0')[0].endsWith('mvm-lsp') && environment.includes(`HOME=${this.root}\0`)) {
-          found.push(Number(pid));
+        if (command[0].endsWith(`/${name}`) && environment.includes(`HOME=${this.root}\0`)) {
+          found.push({ pid: Number(pid), path: command[0] });
         }
       } catch {
         // It ended while we looked.

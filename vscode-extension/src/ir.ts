@@ -93,7 +93,8 @@ type Fields = { [key: string]: Json };
 const fields = (value: Json | undefined): Fields =>
   value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {};
 const list = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : []);
-const text = (value: Json | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value ?? null));
+/** A value in words. */
+export const text = (value: Json | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value ?? null));
 
 /** Of each app the boxes from source to what gets out, in the order in which data flows. */
 export function picture(workload: WorkloadView, problems: Problem[]): { name: string; boxes: Box[] }[] {
@@ -188,21 +189,4 @@ function secrets(app: Fields, part: Maker): Box {
     return given['kind'] === 'secret_ref' ? part(`${key} (secret)`, `${text(reference['name'])}${to}`, pointer) : part(key, text(given['value']), pointer);
   });
   return { title: 'Environment and secrets', pointer: '/env', parts };
-}
-
-/** A first set of arguments for a function, from its schema: what a form would start with. */
-export function neutralArguments(schema: Json | undefined): { [key: string]: Json } {
-  const given: { [key: string]: Json } = {};
-  const properties = fields(fields(schema)['properties']);
-  const required = list(fields(schema)['required']);
-  for (const [name, property] of Object.entries(properties)) {
-    const { default: preset, type } = fields(property);
-    const neutral: Record<string, Json> = { string: '', integer: 0, number: 0, boolean: false, array: [], object: {} };
-    if (preset !== undefined) {
-      given[name] = preset;
-    } else if (required.includes(name)) {
-      given[name] = typeof type === 'string' ? (neutral[type] ?? null) : null;
-    }
-  }
-  return given;
 }

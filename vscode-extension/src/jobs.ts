@@ -3,27 +3,27 @@
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 
-import { neutralArguments } from './ir';
-import { bounded, plain } from './output';
-import type { JobResult, Json, OutputParams, ShownResult, WorkloadIr } from './protocol';
+import { plain } from './output';
+import type { JobResult, Json, OutputParams, WorkloadIr } from './protocol';
 import type { Preview } from './preview';
+import { declarations, shownResult, takesNothing, type Declared } from './results';
 import type { Server } from './server';
 
-/** Which declaration of which file. */
+/** Which declaration of which file, and with what it is called. */
 export interface Target {
   uri: string;
   name?: string;
+  function?: string;
+  arguments?: Json;
 }
 
-interface Declared {
-  name: string;
-  schema: Json | undefined;
-}
+type Command = 'mvm.build' | 'mvm.run';
 
 export class Jobs implements vscode.Disposable {
-  private readonly channel = vscode.window.createOutputChannel('mvm');
+  readonly channel = vscode.window.createOutputChannel('mvm');
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly running = new Map<string, string>();
+  private tokens = 0;
   readonly onDidChange = this.changed.event;
 
   constructor(
@@ -50,7 +50,8 @@ export class Jobs implements vscode.Disposable {
     this.channel.show(true);
   }
 
-  async start(command: 'mvm.build' | 'mvm.run', given: Target | undefined): Promise<JobResult | undefined> {
+  /** Builds or runs. A run whose arguments are not given asks for them, in a form beside the source. */
+  async start(command: Command, given: Target | undefined): Promise<JobResult | undefined> {
     const target = given ?? here();
     if (!target) {
       void vscode.window.showInformationMessage('mvm: open a Python file that declares a workload.');
@@ -61,16 +62,26 @@ export class Jobs implements vscode.Disposable {
     if (!client || !declared) {
       return undefined;
     }
-    const argument: { uri: string; name: string; arguments?: Json } = { uri: target.uri, name: declared.name };
-    if (command === 'mvm.run') {
-      const values = await this.ask(target.uri, declared);
-      if (values === undefined) {
-        return undefined;
+    const argument: Target = { uri: target.uri, name: declared.name };
+    if (command === 'mvm.run' && declared.complete) {
+      const first = declared.functions[0];
+      if (target.arguments === undefined && first && !(declared.functions.length === 1 && takesNothing(first.schema))) {
+        await this.preview.ask(vscode.Uri.parse(target.uri), { name: declared.name, functions: declared.functions });
+        return undefined; // The form calls again, with arguments.
       }
-      argument.arguments = values;
+      argument.arguments = target.arguments ?? {};
+      if (target.function !== undefined) {
+        argument.function = target.function;
+      }
+      await this.remember(argument, first?.name);
     }
     await vscode.workspace.textDocuments.find((one) => one.uri.toString() === target.uri)?.save();
     return this.execute(client, command, argument);
+  }
+
+  /** Runs once more with what it was called with last. */
+  async again(uri: string, name: string): Promise<void> {
+    await this.start('mvm.run', this.memory.get<Target>(`last:${uri}#${name}`) ?? { uri, name });
   }
 
   async stop(given: Target | undefined): Promise<void> {
@@ -78,39 +89,80 @@ export class Jobs implements vscode.Disposable {
     await client?.sendRequest('workspace/executeCommand', { command: 'mvm.stop', arguments: [given ?? here() ?? {}] });
   }
 
-  private async execute(client: LanguageClient, command: string, argument: { uri: string; name: string }): Promise<JobResult | undefined> {
-    const key = `${argument.uri}#${argument.name}`;
-    this.channel.appendLine(`--- ${command === 'mvm.run' ? 'run' : 'build'} ${argument.name}`);
-    this.channel.show(true);
-    this.running.set(key, `${command === 'mvm.run' ? 'running' : 'building'} ${argument.name}`);
+  /** Builds, and says what was built: workload and app. */
+  async built(given: Target | undefined): Promise<{ workload: string; app: string } | undefined> {
+    const target = given ?? here();
+    const client = target && (await this.server.get());
+    const declared = client && (await this.choose(client, target));
+    const result = declared && (await this.start('mvm.build', { uri: target.uri, name: declared.name }));
+    return declared && result?.success === true ? { workload: declared.workload, app: declared.name } : undefined;
+  }
+
+  private async remember(argument: Target, first: string | undefined): Promise<void> {
+    await this.memory.update(`last:${argument.uri}#${argument.name ?? ''}`, argument);
+    await this.memory.update(key(argument.uri, argument.name ?? '', argument.function ?? first ?? ''), argument.arguments);
+  }
+
+  private async execute(client: LanguageClient, command: Command, argument: Target): Promise<JobResult | undefined> {
+    const name = argument.name ?? '';
+    const id = `${argument.uri}#${name}`;
+    const verb = command === 'mvm.run' ? 'running' : 'building';
+    this.channel.appendLine(`--- ${verb} ${name}`);
+    this.running.set(id, `${verb} ${name}`);
     this.changed.fire();
+    this.preview.running(argument.uri, name);
     try {
-      const result = await client.sendRequest<JobResult>('workspace/executeCommand', { command, arguments: [argument] });
+      const result = await this.progress(client, command, argument, `mvm: ${verb} ${name}`);
       this.ended(argument.uri, result);
       return result;
     } catch (error) {
       // The server has told the user already; the channel keeps it.
-      this.channel.appendLine(error instanceof Error ? error.message : String(error));
+      const message = plain(error instanceof Error ? error.message : String(error));
+      this.channel.appendLine(message);
+      this.preview.result(argument.uri, { name, success: false, summary: message, body: '' });
       return undefined;
     } finally {
-      this.running.delete(key);
+      this.running.delete(id);
       this.changed.fire();
     }
   }
 
+  /** Sends the request and shows how it gets on, with a button to cancel. */
+  private progress(client: LanguageClient, command: Command, argument: Target, title: string): Thenable<JobResult> {
+    const token = `mvm-${process.pid}-${(this.tokens += 1)}`;
+    return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, cancel) => {
+      cancel.onCancellationRequested(() => void client.sendNotification('window/workDoneProgress/cancel', { token }));
+      let reached = 0;
+      const { WorkDoneProgress } = await import('./client.js');
+      const listener = client.onProgress(WorkDoneProgress.type, token, (value) => {
+        if (value.kind === 'end') {
+          return;
+        }
+        const percent = value.percentage ?? 0;
+        progress.report({ message: plain(value.message ?? ''), increment: Math.max(0, percent - reached) });
+        reached = Math.max(reached, percent);
+      });
+      try {
+        return await client.sendRequest<JobResult>('workspace/executeCommand', { command, arguments: [argument], workDoneToken: token });
+      } finally {
+        listener.dispose();
+      }
+    });
+  }
+
   private ended(uri: string, result: JobResult): void {
     const shown = shownResult(result);
-    this.channel.appendLine(bounded(plain(result.summary)));
+    this.channel.appendLine(shown.summary);
     if (shown.body !== '') {
       this.channel.appendLine(shown.body);
     }
     this.preview.result(uri, shown);
   }
 
-  /** The declaration that is meant: the named one, the only one, the one at the cursor, or one that is picked. */
+  /** The declaration that is meant: the named one, the only one, or one that is picked. */
   private async choose(client: LanguageClient, target: Target): Promise<Declared | undefined> {
-    const answer = await client.sendRequest<WorkloadIr>('mvm/workloadIr', { textDocument: { uri: target.uri }, subscribe: this.preview.visible });
-    const declared = answer.workloads.flatMap(declarations);
+    const answer = await client.sendRequest<WorkloadIr>('mvm/workloadIr', { textDocument: { uri: target.uri }, subscribe: this.preview.shows(target.uri) });
+    const declared = answer.workloads.flatMap((one) => declarations(one, (name, fun) => this.memory.get<Json>(key(target.uri, name, fun))));
     const named = declared.find((one) => one.name === target.name);
     if (named ?? declared.length === 1) {
       return named ?? declared[0];
@@ -122,62 +174,11 @@ export class Jobs implements vscode.Disposable {
     const name = await vscode.window.showQuickPick(declared.map((one) => one.name), { title: 'Which declaration?' });
     return declared.find((one) => one.name === name);
   }
-
-  /** Asks for the arguments of a call; the last ones, or neutral ones, are there already. */
-  private async ask(uri: string, declared: Declared): Promise<Json | undefined> {
-    const key = `arguments:${uri}#${declared.name}`;
-    const value = this.memory.get<string>(key) ?? JSON.stringify(neutralArguments(declared.schema));
-    const answer = await vscode.window.showInputBox({
-      title: `Run ${declared.name}`,
-      prompt: 'Arguments as JSON: an object by name, or a list by position',
-      value,
-      ignoreFocusOut: true,
-      validateInput: wrongArguments,
-    });
-    if (answer === undefined) {
-      return undefined;
-    }
-    await this.memory.update(key, answer);
-    return JSON.parse(answer) as Json;
-  }
 }
 
-/** Says what is wrong with arguments, or nothing. */
-export function wrongArguments(text: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? undefined : 'An object by name, or a list by position';
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
+const key = (uri: string, name: string, fun: string): string => `arguments:${uri}#${name}#${fun}`;
 
 function here(): Target | undefined {
   const document = vscode.window.activeTextEditor?.document;
   return document?.languageId === 'python' ? { uri: document.uri.toString() } : undefined;
-}
-
-type Fields = { [key: string]: Json };
-
-function declarations(workload: { ir: Json }): Declared[] {
-  const apps = (workload.ir as Fields)['apps'] as Fields[];
-  return apps.map((app) => {
-    const entrypoints = app['entrypoints'] as Fields[];
-    const primary = entrypoints.find((one) => one['primary'] === true) ?? entrypoints[0];
-    return { name: app['name'] as string, schema: primary?.['args_schema'] };
-  });
-}
-
-/** A result as people read it: the value, or the traceback. */
-export function shownResult(result: JobResult): ShownResult {
-  const details = result.details as { outcome?: { value?: Json; traceback?: Json } } | undefined;
-  const outcome = details?.outcome;
-  const value = outcome?.value;
-  const body =
-    value !== undefined
-      ? JSON.stringify(value, null, 2)
-      : typeof outcome?.traceback === 'string'
-        ? outcome.traceback
-        : (result.error?.help ?? '');
-  return { name: result.name, success: result.success, summary: plain(bounded(result.summary)), body: plain(bounded(body)) };
 }

@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 
 import { entryFor, pointerAt } from './ir';
-import type { FromPage, Range, ShownResult, ToPage, WorkloadIr, WorkloadIrChanged } from './protocol';
+import type { FromPage, Range, ShownForm, ShownResult, ToPage, WorkloadIr, WorkloadIrChanged } from './protocol';
 import type { Server } from './server';
 
 const toRange = (r: Range): vscode.Range => new vscode.Range(r.start.line, r.start.character, r.end.line, r.end.character);
@@ -15,6 +15,12 @@ export class Preview implements vscode.Disposable {
   private panel: vscode.WebviewPanel | undefined;
   private shown: { uri: vscode.Uri; answer: WorkloadIr | undefined } | undefined;
   private readonly results = new Map<string, ShownResult>();
+  private readonly forms = new Map<string, ShownForm>();
+  /** A form that waits for the page to be there. */
+  private asked: ShownForm | undefined;
+  private ready = false;
+  /** What runs, by file. */
+  private readonly underWay = new Map<string, string>();
   private readonly mark = vscode.window.createTextEditorDecorationType({
     backgroundColor: new vscode.ThemeColor('editor.rangeHighlightBackground'),
   });
@@ -40,8 +46,9 @@ export class Preview implements vscode.Disposable {
     this.subscriptions.forEach((one) => void one.dispose());
   }
 
-  get visible(): boolean {
-    return this.panel !== undefined;
+  /** Is the pane open, and of this file? */
+  shows(uri: string): boolean {
+    return this.panel !== undefined && this.shown?.uri.toString() === uri;
   }
 
   /** Shows a file; opens the pane when it is closed. */
@@ -55,11 +62,39 @@ export class Preview implements vscode.Disposable {
     await this.subscribe(client, uri);
   }
 
+  /** Asks for the arguments of a call: the form calls `mvm.run` with them. */
+  async ask(uri: vscode.Uri, form: ShownForm): Promise<void> {
+    this.forms.set(uri.toString(), form);
+    await this.show(uri);
+    this.panel?.reveal(undefined, false);
+    this.asked = form;
+    this.offerForm();
+  }
+
+  private offerForm(): void {
+    if (this.ready && this.asked) {
+      this.post({ type: 'form', form: this.asked, focus: true });
+      this.asked = undefined;
+    }
+  }
+
+  /** Shows that something runs, when the pane is open. */
+  running(uri: string, name: string): void {
+    this.underWay.set(uri, name);
+    this.postOf(uri, { type: 'running', name });
+  }
+
   /** Shows how a build or run ended, when the pane is open. */
   result(uri: string, result: ShownResult): void {
+    this.underWay.delete(uri);
     this.results.set(uri, result);
+    this.postOf(uri, { type: 'running', name: undefined });
+    this.postOf(uri, { type: 'result', result });
+  }
+
+  private postOf(uri: string, message: ToPage): void {
     if (this.shown?.uri.toString() === uri) {
-      this.post({ type: 'result', result });
+      this.post(message);
     }
   }
 
@@ -79,6 +114,7 @@ export class Preview implements vscode.Disposable {
 
   private closed(): void {
     this.panel = undefined;
+    this.ready = false;
     vscode.window.visibleTextEditors.forEach((editor) => editor.setDecorations(this.mark, []));
     void this.unsubscribe();
   }
@@ -99,7 +135,7 @@ export class Preview implements vscode.Disposable {
   private async unsubscribe(): Promise<void> {
     const before = this.shown;
     this.shown = undefined;
-    if (before && this.server.state === 'ready') {
+    if (before && this.server.state !== 'failed' && this.server.state !== 'idle') {
       const client = await this.server.get();
       const params = { textDocument: { uri: before.uri.toString() }, subscribe: false };
       await client?.sendRequest('mvm/workloadIr', params).catch((error: unknown) => this.server.log.warn(String(error)));
@@ -120,10 +156,14 @@ export class Preview implements vscode.Disposable {
     }
     const { uri, answer } = this.shown;
     this.post({ type: 'ir', file: vscode.workspace.asRelativePath(uri), answer });
-    const result = this.results.get(uri.toString());
+    const [form, result] = [this.forms.get(uri.toString()), this.results.get(uri.toString())];
+    if (form) {
+      this.post({ type: 'form', form, focus: false });
+    }
     if (result) {
       this.post({ type: 'result', result });
     }
+    this.post({ type: 'running', name: this.underWay.get(uri.toString()) });
     const editor = vscode.window.visibleTextEditors.find((one) => one.document.uri.toString() === uri.toString());
     if (editor) {
       this.follow(editor);
@@ -138,6 +178,12 @@ export class Preview implements vscode.Disposable {
 
   private post(message: ToPage): void {
     void this.panel?.webview.postMessage(message);
+  }
+
+  private command(name: string, argument: object): void {
+    if (this.shown) {
+      void vscode.commands.executeCommand(name, { ...argument, uri: this.shown.uri.toString() });
+    }
   }
 
   /** The cursor moved in the source: mark its value in the page. */
@@ -167,7 +213,7 @@ export class Preview implements vscode.Disposable {
     if (this.server.state === 'ready') {
       const { uri } = this.shown;
       void this.server.get().then((client) => (client ? this.subscribe(client, uri) : undefined));
-    } else if (this.server.state !== 'starting') {
+    } else if (this.server.state === 'failed' || this.server.state === 'idle') {
       this.gone(this.server.problem || 'The server is stopped.');
     }
   }
@@ -175,7 +221,9 @@ export class Preview implements vscode.Disposable {
   private received(message: FromPage): void {
     switch (message.type) {
       case 'ready':
+        this.ready = true;
         this.refresh();
+        this.offerForm();
         break;
       case 'open':
         void this.reveal(message.workload, message.pointer);
@@ -183,10 +231,14 @@ export class Preview implements vscode.Disposable {
       case 'copy':
         void vscode.env.clipboard.writeText(message.text);
         break;
-      case 'run':
-        if (this.shown) {
-          void vscode.commands.executeCommand('mvm.run', { uri: this.shown.uri.toString(), name: message.name });
-        }
+      case 'call':
+        this.command('mvm.run', { name: message.name, arguments: message.arguments, ...(message.function === undefined ? {} : { function: message.function }) });
+        break;
+      case 'again':
+        this.command('mvm.runAgain', { name: message.name });
+        break;
+      case 'stop':
+        this.command('mvm.stop', { name: message.name });
         break;
       case 'problems':
         void vscode.commands.executeCommand('workbench.actions.view.problems');

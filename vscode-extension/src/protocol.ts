@@ -77,11 +77,26 @@ export interface ShownResult {
   body: string;
 }
 
+/** A function that can be called, and with what it was called last. */
+export interface Callable {
+  name: string;
+  schema?: Json;
+  last?: Json;
+}
+
+/** What a run of a declaration needs to know. */
+export interface ShownForm {
+  name: string;
+  functions: Callable[];
+}
+
 /** To the page. */
 export type ToPage =
   | { type: 'ir'; file: string; answer: WorkloadIr }
   | { type: 'gone'; file: string; reason: string }
   | { type: 'reveal'; workload: number; pointer: string }
+  | { type: 'form'; form: ShownForm; focus: boolean }
+  | { type: 'running'; name: string | undefined }
   | { type: 'result'; result: ShownResult };
 
 /** From the page. */
@@ -89,5 +104,7 @@ export type FromPage =
   | { type: 'ready' }
   | { type: 'open'; workload: number; pointer: string }
   | { type: 'copy'; text: string }
-  | { type: 'run'; name: string }
+  | { type: 'call'; name: string; function: string | undefined; arguments: Json }
+  | { type: 'again'; name: string }
+  | { type: 'stop'; name: string }
   | { type: 'problems' };

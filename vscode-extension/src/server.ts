@@ -1,38 +1,15 @@
 /** The client of mvm-lsp: started where a Python file mentions mvm, restarted when it ends, left alone when it loops. */
 
 import * as vscode from 'vscode';
-import {
-  CloseAction,
-  ErrorAction,
-  LanguageClient,
-  State,
-  type CloseHandlerResult,
-  type DynamicFeature,
-  type LanguageClientOptions,
-  type ServerOptions,
-  type StaticFeature,
-} from 'vscode-languageclient/node';
+import type { LanguageClient, LanguageClientOptions, ServerOptions } from 'vscode-languageclient/node';
 
+import type { Client } from './client';
 import { Crashes } from './crashes';
 import { locate, type Located } from './locate';
+import { PATIENCE_MS, Patience, wrongServer } from './versions';
 
 /** What the status item and the rest of the extension see. */
-export type ServerState = 'idle' | 'starting' | 'ready' | 'failed';
-
-/** A client that leaves `mvm.*` commands to the extension, which offers them before a server runs. */
-class Client extends LanguageClient {
-  override registerFeature(feature: StaticFeature | DynamicFeature<unknown>): void {
-    const dynamic = feature as Partial<DynamicFeature<unknown>>;
-    if (dynamic.registrationType?.method !== 'workspace/executeCommand') {
-      super.registerFeature(feature);
-    }
-  }
-
-  override fillInitializeParams(params: Parameters<LanguageClient['fillInitializeParams']>[0]): void {
-    super.fillInitializeParams(params);
-    params.capabilities.experimental = { ...(params.capabilities.experimental as object | undefined), mvm: true };
-  }
-}
+export type ServerState = 'idle' | 'starting' | 'ready' | 'late' | 'failed';
 
 /** Does a text mention mvm as a word? */
 export const mentions = (text: string): boolean => /\bmvm\b/.test(text);
@@ -43,6 +20,7 @@ export class Server implements vscode.Disposable {
   private readonly crashes = new Crashes();
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly hooks: ((client: LanguageClient) => void)[] = [];
+  private readonly patience = new Patience((late) => this.late(late));
 
   readonly onDidChange = this.changed.event;
   readonly log: vscode.LogOutputChannel;
@@ -62,10 +40,10 @@ export class Server implements vscode.Disposable {
 
   /** The running client; starts one when there is none. */
   async get(): Promise<LanguageClient | undefined> {
-    if (this.state !== 'ready') {
+    if (this.state !== 'ready' && this.state !== 'late') {
       await this.start();
     }
-    return this.state === 'ready' ? this.client : undefined;
+    return this.client;
   }
 
   start(): Promise<void> {
@@ -83,16 +61,27 @@ export class Server implements vscode.Disposable {
 
   async stop(): Promise<void> {
     await this.starting;
-    const client = this.client;
-    this.client = undefined;
-    // A server that hangs is killed by the client after its time.
-    await client?.dispose(2000).catch((error: unknown) => this.log.warn(String(error)));
+    await this.drop(this.client);
     this.set('idle');
   }
 
   dispose(): Promise<void> {
     this.changed.dispose();
     return this.stop();
+  }
+
+  /** Ends a client, and with it its server, even one that hangs. */
+  private async drop(client: Client | undefined): Promise<void> {
+    if (!client) {
+      return;
+    }
+    const process = client.serverProcess;
+    this.client = undefined;
+    if (this.state === 'late' || this.state === 'starting') {
+      process?.kill('SIGKILL');
+    }
+    await client.dispose(2000).catch((error: unknown) => this.log.warn(String(error)));
+    process?.kill('SIGKILL');
   }
 
   private set(state: ServerState, problem = ''): void {
@@ -117,43 +106,75 @@ export class Server implements vscode.Disposable {
       this.fail(this.located.problem);
       return;
     }
+    const { path, from } = this.located;
     this.set('starting');
-    this.log.info(`starting ${this.located.path} (${this.located.from})`);
-    const server: ServerOptions = { command: this.located.path, args: [], options: { shell: false } };
-    const client = new Client('mvm', 'mvm', server, this.options());
+    this.log.info(`starting ${path} (${from})`);
+    // Read when it is needed: it is much larger than all the rest, and most windows need none of it.
+    const library = await import('./client.js');
+    const options: ServerOptions = { command: path, args: [], options: { shell: false } };
+    const client: Client = new library.Client('mvm', 'mvm', options, this.options(library, () => this.closed(client)));
     this.client = client;
-    client.onDidChangeState(({ newState }) => {
-      if (this.client === client && newState === State.Running) {
-        this.set('ready');
-      }
-    });
     this.hooks.forEach((hook) => hook(client));
-    try {
-      await client.start();
-    } catch (error) {
-      if (this.client === client) {
-        this.client = undefined;
-        this.fail(`${this.located.path} does not answer as a language server: ${error instanceof Error ? error.message : String(error)}`);
-      }
+    const problem = await this.introduced(client, path);
+    if (this.client !== client) {
+      return; // It ended meanwhile, and that has been seen to.
     }
+    if (problem !== undefined) {
+      await this.drop(client);
+      this.fail(problem);
+    } else {
+      this.set('ready');
+    }
+  }
+
+  /** Waits for the answer to `initialize`; says what is wrong with it. */
+  private async introduced(client: Client, path: string): Promise<string | undefined> {
+    const own = String((this.context.extension.packageJSON as { version?: unknown }).version);
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<string>((resolve) => {
+      const seconds = PATIENCE_MS / 1000;
+      timer = setTimeout(() => resolve(`${path} was started and has said nothing for ${seconds} seconds. Restart it, or see its log.`), PATIENCE_MS);
+    });
+    const answer = client.start().then(
+      () => wrongServer(client.initializeResult, path, own),
+      (error: unknown) => {
+        this.log.error(`the server did not start: ${String(error)}`);
+        this.closed(client);
+        return undefined;
+      },
+    );
+    return Promise.race([answer, silence]).finally(() => clearTimeout(timer));
   }
 
   private fail(problem: string): void {
     this.set('failed', problem);
     this.log.error(problem);
     const actions = ['Show Log', 'Restart', 'Open Settings'] as const;
-    void vscode.window.showErrorMessage(`mvm: ${problem}`, ...actions).then((chosen) => {
-      if (chosen === 'Show Log') {
-        this.log.show();
-      } else if (chosen === 'Restart') {
-        void this.restart();
-      } else if (chosen === 'Open Settings') {
-        void vscode.commands.executeCommand('workbench.action.openSettings', 'mvm.server.path');
-      }
-    });
+    void vscode.window.showErrorMessage(`mvm: ${problem}`, ...actions).then((chosen) => this.act(chosen));
   }
 
-  private options(): LanguageClientOptions {
+  private act(chosen: 'Show Log' | 'Restart' | 'Open Settings' | undefined): void {
+    if (chosen === 'Show Log') {
+      this.log.show();
+    } else if (chosen === 'Restart') {
+      void this.restart();
+    } else if (chosen === 'Open Settings') {
+      void vscode.commands.executeCommand('workbench.action.openSettings', 'mvm.server.path');
+    }
+  }
+
+  /** A request goes unanswered, or is answered after all. */
+  private late(late: boolean): void {
+    if (this.state === 'ready' && late) {
+      const problem = `The server has not answered for ${PATIENCE_MS / 1000} seconds. Restart it if this goes on; its log may say why.`;
+      this.set('late', problem);
+      void vscode.window.showWarningMessage(`mvm: ${problem}`, 'Restart', 'Show Log').then((chosen) => this.act(chosen));
+    } else if (this.state === 'late' && !late && this.client) {
+      this.set('ready');
+    }
+  }
+
+  private options({ ErrorAction, CloseAction }: typeof import('./client'), closed: () => void): LanguageClientOptions {
     return {
       documentSelector: [
         { scheme: 'file', language: 'python' },
@@ -162,11 +183,21 @@ export class Server implements vscode.Disposable {
       outputChannel: this.log,
       traceOutputChannel: this.log,
       initializationOptions: this.settings(vscode.workspace.getConfiguration().get('mvm')),
+      initializationFailedHandler: () => false,
       errorHandler: {
-        error: (_error, _message, count) => ({ action: (count ?? 0) < 3 ? ErrorAction.Continue : ErrorAction.Shutdown }),
-        closed: () => this.closed(),
+        error: (_error, _message, count) => ({ action: (count ?? 0) < 3 ? ErrorAction.Continue : ErrorAction.Shutdown, handled: true }),
+        closed: () => {
+          closed();
+          return { action: CloseAction.DoNotRestart, handled: true };
+        },
       },
       middleware: {
+        sendRequest: (type, param, token, next) => {
+          const answer = next(type, param, token);
+          // A build or run takes as long as it takes, and so does the user with a question.
+          const method = typeof type === 'string' ? type : type.method;
+          return method === 'workspace/executeCommand' ? answer : this.patience.watch(answer);
+        },
         workspace: {
           configuration: async (params, token, next) => {
             const answers = await next(params, token);
@@ -185,14 +216,17 @@ export class Server implements vscode.Disposable {
     return { ...(section as object | undefined), clientPreview: true, trusted: vscode.workspace.isTrusted };
   }
 
-  private closed(): CloseHandlerResult {
-    if (this.crashes.mayRestart(Date.now())) {
-      this.log.warn('the server ended; it is started again');
-      this.set('starting');
-      return { action: CloseAction.Restart, handled: true };
+  /** A server ended by itself: another one is started, unless they end again and again. */
+  private closed(client: Client): void {
+    if (this.client === client) {
+      this.client = undefined;
+      if (this.crashes.mayRestart(Date.now())) {
+        this.log.warn('the server ended; it is started again');
+        this.set('starting');
+        void (this.starting ?? Promise.resolve()).then(() => this.start());
+      } else {
+        this.fail('The server ended five times within three minutes and is not started again. Its log says why.');
+      }
     }
-    this.client = undefined;
-    this.fail('The server ended five times within three minutes and is not started again. Its log says why.');
-    return { action: CloseAction.DoNotRestart, handled: true };
   }
 }

@@ -34,9 +34,11 @@ export class Status implements vscode.Disposable {
       this.item.hide();
       return;
     }
-    this.item.backgroundColor = state === 'failed' ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
+    this.item.backgroundColor = this.colour();
     if (state === 'failed') {
       this.set('$(error) mvm', this.server.problem, 'mvm.restart');
+    } else if (state === 'late') {
+      this.set('$(warning) mvm: not answering', this.server.problem, 'mvm.restart');
     } else if (state === 'starting') {
       this.set('$(loading~spin) mvm', 'The server is starting.', 'mvm.showLog');
     } else if (this.jobs.current !== undefined) {
@@ -45,6 +47,11 @@ export class Status implements vscode.Disposable {
       this.ready();
     }
     this.item.show();
+  }
+
+  private colour(): vscode.ThemeColor | undefined {
+    const { state } = this.server;
+    return state === 'failed' ? new vscode.ThemeColor('statusBarItem.errorBackground') : state === 'late' ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
   }
 
   private ready(): void {

@@ -17,7 +17,7 @@ const source = readdirSync('src').filter((name) => name.endsWith('.ts')).map((na
 const commands = manifest.contributes.commands.map((one) => one.command);
 
 void test('every command that is offered is registered, and the other way round', () => {
-  const registered = [...source.matchAll(/on\('(mvm\.\w+)'/g)].map((match) => match[1]);
+  const registered = [...source.matchAll(/\bon(?:Machine)?\('(mvm\.[\w.]+)'/g)].map((match) => match[1]);
   assert.deepEqual([...registered].sort(), [...commands].sort());
 });
 

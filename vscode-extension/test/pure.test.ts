@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 
 import { Crashes, MOST, WITHIN_MS } from '../src/crashes';
-import { entryFor, neutralArguments, picture, pointerAt, print } from '../src/ir';
+import { entryFor, picture, pointerAt, print } from '../src/ir';
 import { locate, type Surroundings } from '../src/locate';
 import { LIMIT, bounded, plain } from '../src/output';
 import type { Json, Mapped, WorkloadView } from '../src/protocol';
@@ -71,12 +71,6 @@ void test('a picture of an IR that is not whole yet does not fail', () => {
   for (const ir of [null, {}, { apps: [] }, { apps: [null] }, { apps: [{ name: 1, image: [], network: 'x' }] }] as Json[]) {
     assert.doesNotThrow(() => picture({ id: '', irHash: '', complete: false, ir, sourceMap: [] }, []));
   }
-});
-
-void test('neutral arguments are those that a schema needs, or presets', () => {
-  const schema: Json = { type: 'object', required: ['prompt', 'n'], properties: { prompt: { type: 'string' }, n: { type: 'integer' }, loud: { type: 'boolean', default: true }, more: { type: 'array' } } };
-  assert.deepEqual(neutralArguments(schema), { prompt: '', n: 0, loud: true });
-  assert.deepEqual(neutralArguments(undefined), {});
 });
 
 void test('a server that crashes in a loop is left alone, one that crashes now and then is not', () => {

@@ -1,43 +1,33 @@
 /** The preview's page: the IR as text, the declaration as a picture, the last result. Text only, never markup. */
 
 import { picture, print } from '../ir';
-import type { FromPage, ShownResult, ToPage, WorkloadIr } from '../protocol';
+import type { FromPage, ShownForm, ShownResult, ToPage, WorkloadIr } from '../protocol';
+import { button, make } from './elements';
+import { CallForm } from './call';
 
 declare function acquireVsCodeApi(): { postMessage(message: FromPage): void; getState(): unknown; setState(state: unknown): void };
 
 const editor = acquireVsCodeApi();
 const root = document.getElementById('page') ?? document.body;
 
-type Tab = 'ir' | 'picture' | 'result';
-const TABS: Record<Tab, string> = { ir: 'IR', picture: 'Picture', result: 'Result' };
+type Tab = 'ir' | 'picture' | 'run';
+const TABS: Record<Tab, string> = { ir: 'IR', picture: 'Picture', run: 'Run' };
 
 interface View {
   file: string;
   answer: WorkloadIr | undefined;
   gone: string;
   result: ShownResult | undefined;
+  form: CallForm | undefined;
+  /** What runs now. */
+  running: string | undefined;
   tab: Tab;
   chosen: number;
   pointer: string | undefined;
 }
 
 const kept = editor.getState() as { tab?: Tab; chosen?: number } | undefined;
-const view: View = { file: '', answer: undefined, gone: '', result: undefined, tab: kept?.tab ?? 'ir', chosen: kept?.chosen ?? 0, pointer: undefined };
-
-function make<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Record<string, string> = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[K] {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-function button(label: string, run: () => void, attributes: Record<string, string> = {}): HTMLButtonElement {
-  const element = make('button', { type: 'button', ...attributes }, label);
-  element.addEventListener('click', run);
-  return element;
-}
+const view: View = { file: '', answer: undefined, gone: '', result: undefined, form: undefined, running: undefined, tab: kept?.tab ?? 'ir', chosen: kept?.chosen ?? 0, pointer: undefined };
 
 function header(answer: WorkloadIr): HTMLElement {
   const workload = answer.workloads[view.chosen];
@@ -62,7 +52,7 @@ function header(answer: WorkloadIr): HTMLElement {
 }
 
 function tabs(): HTMLElement {
-  const names = (Object.keys(TABS) as Tab[]).filter((tab) => tab !== 'result' || view.result);
+  const names = (Object.keys(TABS) as Tab[]).filter((tab) => tab !== 'run' || mayRun());
   const list = make('div', { role: 'tablist', 'aria-label': 'Views' });
   for (const tab of names) {
     const selected = tab === view.tab;
@@ -146,10 +136,30 @@ function drawn(answer: WorkloadIr): HTMLElement {
   return all;
 }
 
+const mayRun = (): boolean => view.form !== undefined || view.result !== undefined || view.running !== undefined;
+
+/** The form of a call, what runs, and how it ended. */
+function run(): HTMLElement {
+  const { form, running, result } = view;
+  const all = make('div', { class: 'run' });
+  if (form) {
+    all.append(form.draw(running !== undefined));
+  }
+  if (running !== undefined) {
+    const stop = button('Cancel', () => editor.postMessage({ type: 'stop', name: running }), { id: 'cancel' });
+    all.append(make('p', { role: 'status' }, `${running} is under way… `, stop));
+  } else if (result) {
+    all.append(outcome(result));
+  }
+  return all;
+}
+
 function outcome(result: ShownResult): HTMLElement {
   const words = make('p', { class: result.success ? 'fine' : 'wrong', role: 'status' }, result.summary);
-  const actions = make('p', {}, button('Copy', () => editor.postMessage({ type: 'copy', text: result.body || result.summary })), ' ', button('Run Again', () => editor.postMessage({ type: 'run', name: result.name })));
-  return make('div', {}, words, make('pre', { tabindex: '0', 'aria-label': 'Result' }, result.body), actions);
+  const copy = button('Copy', () => editor.postMessage({ type: 'copy', text: result.body || result.summary }), { id: 'copy' });
+  const again = button('Run Again', () => editor.postMessage({ type: 'again', name: result.name }), { id: 'again' });
+  const body = result.body === '' ? [] : [make('pre', { tabindex: '0', role: 'region', 'aria-label': 'Result', id: 'result' }, result.body)];
+  return make('section', { 'aria-label': 'Result of the last run' }, words, ...body, make('p', {}, copy, ' ', again));
 }
 
 function draw(): void {
@@ -158,10 +168,10 @@ function draw(): void {
     return;
   }
   view.chosen = Math.min(view.chosen, Math.max(0, view.answer.workloads.length - 1));
-  if (view.tab === 'result' && !view.result) {
+  if (view.tab === 'run' && !mayRun()) {
     view.tab = 'ir';
   }
-  const content = view.tab === 'ir' ? text(view.answer) : view.tab === 'picture' ? drawn(view.answer) : view.result ? outcome(view.result) : '';
+  const content = view.tab === 'ir' ? text(view.answer) : view.tab === 'picture' ? drawn(view.answer) : run();
   const scrolled = document.querySelector('.ir')?.scrollTop ?? 0;
   const focused = document.activeElement?.id;
   root.replaceChildren(header(view.answer), tabs(), make('div', { role: 'tabpanel', id: 'panel', 'aria-labelledby': `tab-${view.tab}` }, content));
@@ -211,12 +221,25 @@ function choose(workload: number): void {
   keep();
 }
 
+function form(shown: ShownForm, focus: boolean): void {
+  if (!focus && view.form) {
+    return; // The one that is there may have been written in.
+  }
+  view.form = new CallForm(shown, (fun, values) => editor.postMessage({ type: 'call', name: shown.name, function: fun, arguments: values }), draw);
+  if (focus) {
+    view.tab = 'run';
+  }
+  draw();
+  if (focus) {
+    document.querySelector<HTMLElement>('form input, form textarea, form select, form button')?.focus();
+  }
+}
+
 window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
   switch (data.type) {
     case 'ir':
       if (data.file !== view.file) {
-        view.result = undefined;
-        view.pointer = undefined;
+        Object.assign(view, { result: undefined, form: undefined, running: undefined, pointer: undefined });
       }
       Object.assign(view, { file: data.file, answer: data.answer, gone: '' });
       draw();
@@ -234,9 +257,19 @@ window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
         mark();
       }
       break;
+    case 'form':
+      form(data.form, data.focus);
+      break;
+    case 'running':
+      if (data.name !== view.running) {
+        view.running = data.name;
+        view.tab = data.name === undefined ? view.tab : 'run';
+        draw();
+      }
+      break;
     case 'result':
       if (view.result?.summary !== data.result.summary || view.result.body !== data.result.body) {
-        view.tab = 'result';
+        view.tab = 'run';
       }
       view.result = data.result;
       draw();

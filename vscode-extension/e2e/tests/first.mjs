@@ -1,0 +1,41 @@
+// Before anything declares a workload: nothing runs. And the window of several roots.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { eventually } from '../workbench.mjs';
+
+const TOOL = (name) => `import mvm\n\n\n@mvm.app(name="${name}", image=mvm.nix_packages(["python3"]))\ndef run() -> None:\n    pass\n`;
+
+export const first = (bench) => ({
+  async 'it is idle until a file mentions mvm'() {
+    await bench.show(bench.make('plain', { 'plain.py': 'import os\n\nprint(os.getcwd())\n' }));
+    await bench.open('plain.py');
+    await bench.command('Developer: Show Running Extensions');
+    const row = bench.page.locator('.runtime-extensions-editor .monaco-list-row', { hasText: 'mvm' });
+    const time = await eventually('the extension is active', async () => /Activation: (\d+)ms/.exec(await row.first().innerText())?.[1]);
+    console.log(`     activated in ${time} ms`);
+    assert.deepEqual(bench.servers(), []);
+    assert.equal(await bench.page.locator('[id="mvm-lsp.mvm.mvm.status"]').count(), 0);
+    await bench.open('plain.py');
+    await bench.goTo(1, 1);
+    await bench.page.keyboard.type('import mvm\n');
+    await eventually('the server starts', () => bench.servers().length === 1);
+    await eventually('the status says so', async () => (await bench.status()).includes('mvm'));
+    await bench.command('File: Revert File');
+  },
+
+  async 'several roots have one server and previews of their own'() {
+    const one = bench.make('one', { 'one.py': TOOL('first-root') });
+    const two = bench.make('two', { 'two.py': TOOL('second-root'), 'pyproject.toml': '[tool.mvm.check]\nselect = ["MVM2"]\n' });
+    const both = join(bench.root, 'both.code-workspace');
+    writeFileSync(both, JSON.stringify({ folders: [{ path: one }, { path: two }], settings: {} }));
+    await bench.show(both);
+    await bench.open('one.py');
+    const frame = await bench.preview();
+    await bench.shows(frame, '"name": "first-root"');
+    await bench.open('two.py');
+    await bench.shows(frame, '"name": "second-root"');
+    assert.match(await frame.locator('h1').innerText(), /two/);
+    assert.equal(bench.servers().length, 1);
+  },
+});

@@ -1,0 +1,155 @@
+// Real guests: the form, the result, what odd functions print and return, cancelling, machines that stay.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventually } from '../workbench.mjs';
+import { accessible } from './editing.mjs';
+
+const GUEST = 400_000;
+
+const ODD = `import time
+
+import mvm
+
+FUNCTIONS = ["noisy", "unjson", "large", "forever"]
+
+
+@mvm.app(
+    name="odd",
+    image=mvm.nix_packages(["python3"]),
+    entrypoints=[
+        mvm.entrypoint_function(module="odd", function="noisy", primary=True),
+        mvm.entrypoint_function(module="odd", function="unjson"),
+        mvm.entrypoint_function(module="odd", function="large"),
+        mvm.entrypoint_function(module="odd", function="forever"),
+    ],
+)
+def noisy() -> str:
+    print("\\x1b[31mred\\x1b[0m <b>bold</b> \\x1b]0;owned\\x07", flush=True)
+    return "<img src=x onerror=alert(1)> \\x1b[2J"
+
+
+def unjson():
+    return object()
+
+
+def large():
+    return "x" * (20 << 20)
+
+
+def forever():
+    time.sleep(100000)
+`;
+
+/** Chooses a function in the form and sends it off. */
+async function call(bench, name) {
+  await bench.command('mvm: Run in a MicroVM');
+  const frame = await eventually('the form', async () => {
+    const one = await bench.frame();
+    return one && (await one.locator('form').count()) > 0 && one;
+  });
+  await frame.locator('#function').selectOption({ label: name });
+  await frame.locator('#run').click();
+  return frame;
+}
+
+export const running = ({ axe, boot }) => boot && {
+  async 'Run asks in a form, boots a guest, and shows its result; again and copied'(bench) {
+    await bench.show(bench.folder);
+    await bench.open('hello/hello.py');
+    await bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().click();
+    const frame = await eventually('the form', async () => {
+      const one = await bench.frame();
+      return one && (await one.locator('form textarea').count()) === 1 && one;
+    });
+    assert.equal(await frame.locator('form textarea').inputValue(), 'world');
+    await accessible(frame, axe, 'form');
+    await frame.locator('form textarea').fill('two\nlines');
+    await frame.locator('#run').click();
+    await eventually('it can be cancelled', async () => (await frame.locator('#cancel').count()) === 1);
+    assert.match(await bench.status(), /running hello/);
+    await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('Hello, two\nlines!'), GUEST);
+    await bench.quiet();
+    await bench.screenshot('result');
+    await accessible(frame, axe, 'result');
+    await frame.locator('#copy').click();
+    await eventually('it is copied', async () => (await bench.page.evaluate(() => navigator.clipboard.readText())).includes('Hello, two\nlines!'));
+    await frame.locator('#again').click();
+    await eventually('it runs again', async () => (await frame.locator('#cancel').count()) === 1);
+    await eventually('the result again', async () => (await frame.locator('#result').innerText()).includes('Hello, two\nlines!'), GUEST);
+    // What was given last is there the next time, in another window, too.
+    await bench.show(bench.folder);
+    await bench.open('hello/hello.py');
+    await bench.command('mvm: Run in a MicroVM');
+    await eventually('the form has the last values', async () => (await (await bench.frame()).locator('form textarea').inputValue()) === 'two\nlines');
+  },
+
+  async 'what a guest prints and returns is text'(bench) {
+    bench.make('examples/odd', { 'odd.py': ODD });
+    await bench.open('odd/odd.py');
+    const frame = await call(bench, 'noisy');
+    await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('<img src=x onerror=alert(1)>'), GUEST);
+    assert.equal(await frame.locator('img, b').count(), 0);
+    await bench.command('mvm: Show Output of Builds and Runs');
+    await eventually('the output', async () => (await bench.page.locator('.panel .view-lines').first().innerText()).replaceAll('\u00a0', ' ').includes('red <b>bold</b> <1b>]0;owned<07>'));
+    await bench.command('View: Hide Panel');
+  },
+
+  async 'a result that is no JSON, and one of 20 MB, end in a sentence'(bench) {
+    await bench.open('odd/odd.py');
+    const frame = await call(bench, 'unjson');
+    await bench.shows(frame, 'JSON cannot carry', GUEST);
+    await call(bench, 'large');
+    await eventually('an end', async () => /returned|larg|MB|MiB|bytes/i.test(await frame.locator('.run section [role=status]').innerText()), GUEST);
+    console.log(`     20 MB: ${(await frame.locator('.run section [role=status]').innerText()).slice(0, 120)}`);
+    assert.ok((await frame.locator('.run').innerText()).length < 3 << 20);
+    await bench.quiet();
+  },
+
+  async 'a run is cancelled and leaves no machine'(bench) {
+    await bench.open('odd/odd.py');
+    const frame = await call(bench, 'forever');
+    await eventually('the guest runs', () => bench.processes('mvm-supervisor').length > 0, GUEST);
+    const toast = await bench.notification('running odd');
+    await bench.press(toast, 'Cancel');
+    await bench.shows(frame, 'cancelled', GUEST);
+    await eventually('no machine is left', () => bench.processes('mvm-supervisor').length === 0);
+    assert.doesNotMatch(await bench.status(), /running/);
+    await bench.quiet();
+  },
+
+  async 'a machine stays, is listed, called, read and stopped'(bench) {
+    await bench.open('hello/hello.py');
+    await bench.command('mvm: Start and Keep Running');
+    await bench.command('Explorer: Focus on mvm Machines View');
+    const row = bench.page.locator('[id="workbench.view.explorer"] .monaco-list-row', { hasText: 'hello' }).filter({ hasText: 'ready' }).first();
+    await row.waitFor({ timeout: GUEST });
+    await bench.quiet();
+    await bench.screenshot('machines');
+    const action = async (label) => {
+      await row.hover();
+      await row.locator(`.action-label[aria-label*="${label}"]`).click();
+    };
+    await action('Call');
+    const input = bench.page.locator('.quick-input-widget input.input');
+    await input.waitFor();
+    await input.fill('{"name": "tree"}');
+    await bench.page.keyboard.press('Enter');
+    await bench.notification('Hello, tree!');
+    await bench.quiet();
+    await action('Logs');
+    await eventually('its logs', async () => (await bench.page.locator('.panel .view-lines').first().innerText()).trim().length > 0);
+    await bench.command('View: Hide Panel');
+    await action('Stop');
+    await row.waitFor({ state: 'hidden' });
+    await eventually('it is gone', () => bench.processes('mvm-supervisor').length === 0);
+  },
+
+  async 'the doctor tells what this machine has'(bench) {
+    await bench.command('mvm: Doctor');
+    await eventually('a report', async () => (await bench.page.locator('.panel .view-lines').first().innerText()).includes('processors'));
+    await bench.command('View: Hide Panel');
+    await bench.quiet();
+    assert.ok(readFileSync(join(bench.folder, 'hello/hello.py'), 'utf8').includes('mvm.app'));
+  },
+};
