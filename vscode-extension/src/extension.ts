@@ -53,7 +53,7 @@ export function activate(context: vscode.ExtensionContext): void {
     context.subscriptions.push(vscode.commands.registerCommand(name, run));
   };
   on('mvm.showIr', (given) => {
-    const uri = target(given)?.uri ?? vscode.window.activeTextEditor?.document.uri.toString();
+    const uri = target(given)?.uri ?? vscode.window.activeTextEditor?.document.uri.toString() ?? preview.active?.toString();
     return uri === undefined ? undefined : preview.show(vscode.Uri.parse(uri));
   });
   on('mvm.build', (given) => jobs.start('mvm.build', target(given)));

@@ -52,7 +52,7 @@ export class Jobs implements vscode.Disposable {
 
   /** Builds or runs. A run whose arguments are not given asks for them, in a form beside the source. */
   async start(command: Command, given: Target | undefined): Promise<JobResult | undefined> {
-    const target = given ?? here();
+    const target = given ?? this.here();
     if (!target) {
       void vscode.window.showInformationMessage('mvm: open a Python file that declares a workload.');
       return undefined;
@@ -86,16 +86,23 @@ export class Jobs implements vscode.Disposable {
 
   async stop(given: Target | undefined): Promise<void> {
     const client = await this.server.get();
-    await client?.sendRequest('workspace/executeCommand', { command: 'mvm.stop', arguments: [given ?? here() ?? {}] });
+    await client?.sendRequest('workspace/executeCommand', { command: 'mvm.stop', arguments: [given ?? this.here() ?? {}] });
   }
 
   /** Builds, and says what was built: workload and app. */
   async built(given: Target | undefined): Promise<{ workload: string; app: string } | undefined> {
-    const target = given ?? here();
+    const target = given ?? this.here();
     const client = target && (await this.server.get());
     const declared = client && (await this.choose(client, target));
     const result = declared && (await this.start('mvm.build', { uri: target.uri, name: declared.name }));
     return declared && result?.success === true ? { workload: declared.workload, app: declared.name } : undefined;
+  }
+
+  /** The file that is looked at, itself or in the preview. */
+  private here(): Target | undefined {
+    const document = vscode.window.activeTextEditor?.document;
+    const uri = document?.languageId === 'python' ? document.uri : this.preview.active;
+    return uri && { uri: uri.toString() };
   }
 
   private async remember(argument: Target, first: string | undefined): Promise<void> {
@@ -178,7 +185,3 @@ export class Jobs implements vscode.Disposable {
 
 const key = (uri: string, name: string, fun: string): string => `arguments:${uri}#${name}#${fun}`;
 
-function here(): Target | undefined {
-  const document = vscode.window.activeTextEditor?.document;
-  return document?.languageId === 'python' ? { uri: document.uri.toString() } : undefined;
-}

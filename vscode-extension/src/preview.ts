@@ -51,6 +51,11 @@ export class Preview implements vscode.Disposable {
     return this.panel !== undefined && this.shown?.uri.toString() === uri;
   }
 
+  /** The file shown, where the pane has the focus. */
+  get active(): vscode.Uri | undefined {
+    return this.panel?.active === true ? this.shown?.uri : undefined;
+  }
+
   /** Shows a file; opens the pane when it is closed. */
   async show(uri: vscode.Uri): Promise<void> {
     const client = await this.server.get();

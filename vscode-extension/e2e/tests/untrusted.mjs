@@ -29,8 +29,7 @@ export const untrusted = (bench) => ({
     await bench.screenshot('untrusted');
   },
 
-  async 'with trust the server on PATH is asked for'() {
-    bench.make('examples/.vscode', { 'settings.json': '{}' });
+  async 'with trust the server that the workspace names is started'() {
     await bench.command('Workspaces: Manage Workspace Trust');
     await bench.page.locator('.workspace-trust-editor .monaco-button', { hasText: /^Trust/ }).first().click();
     await eventually('it is started', () => existsSync(join(bench.root, 'sprung')));
