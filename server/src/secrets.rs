@@ -147,20 +147,26 @@ fn at_position(snapshot: &Snapshot, at: Position) -> Option<Move> {
     here.filter_map(|f| find(snapshot, f)).next()
 }
 
-/// What a finding offers to move: its fix writes a reference, and the IR has the value at that place.
+/// What a finding offers to move: the IR has the value at its place, or where its fix writes a reference.
 fn find(snapshot: &Snapshot, finding: &Finding) -> Option<Move> {
     if !["MVM501", "MVM502", "MVM503", "MVM504"].contains(&finding.rule) {
         return None;
     }
-    let edit = finding.fixes.iter().flat_map(|f| &f.edits).find(|e| e.text.contains("secret("))?;
-    let name = edit.text.split(['"', '\'']).nth(1).filter(|n| !n.is_empty())?;
-    let (value, definition) = snapshot.analysis.workloads.iter().find_map(|lowered| {
+    let fix = finding.fixes.iter().flat_map(|f| &f.edits).find(|e| e.text.contains("secret("));
+    let place = fix.map_or(&finding.range, |edit| &edit.range);
+    let (value, variable, definition) = snapshot.analysis.workloads.iter().find_map(|lowered| {
         let entries = &lowered.source_map.entries;
         let (pointer, _, definition) =
-            entries.iter().find(|(p, range, _)| *range == edit.range && p.ends_with("/value"))?;
+            entries.iter().find(|(p, range, _)| range == place && p.ends_with("/value"))?;
+        let variable = pointer.strip_suffix("/value")?.rsplit_once("/env/")?.1;
         let ir = serde_json::to_value(&lowered.workload).ok()?;
-        Some((ir.pointer(pointer)?.as_str()?.to_owned(), definition.clone()))
+        Some((ir.pointer(pointer)?.as_str()?.to_owned(), variable.to_owned(), definition.clone()))
     })?;
+    let edit = match fix {
+        Some(edit) => edit.clone(),
+        None => Edit { range: place.clone(), text: reference(snapshot, place, &variable)? },
+    };
+    let name = edit.text.split(['"', '\'']).nth(1).filter(|n| !n.is_empty())?.to_owned();
     let mut edits = vec![edit.clone()];
     let mut remains = None;
     if let Some(definition) = definition {
@@ -170,7 +176,17 @@ fn find(snapshot: &Snapshot, finding: &Finding) -> Option<Move> {
         }
         edits.sort_by_key(|e| e.range.start);
     }
-    Some(Move { name: name.to_owned(), value, edits, remains })
+    Some(Move { name, value, edits, remains })
+}
+
+/// `mvm.secret("openai-api-key")` for the variable `OPENAI_API_KEY`, in the words that the declaration uses for mvm.
+fn reference(snapshot: &Snapshot, place: &Range<usize>, variable: &str) -> Option<String> {
+    let here = snapshot.analysis.declarations.iter().find(|d| d.decorator.contains(&place.start))?;
+    let (module, _) = snapshot.source().get(here.decorator.clone())?.split_once('(')?.0.rsplit_once('.')?;
+    let words = variable.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    let name = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
+    let module = module.trim_start_matches('@').trim();
+    (!name.is_empty()).then(|| format!("{module}.secret(\"{name}\")"))
 }
 
 /// The whole line of `NAME = value`, when the place that changes is its only use.

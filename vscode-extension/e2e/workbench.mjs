@@ -155,12 +155,21 @@ export class Workbench {
   }
 
   async command(title) {
-    await this.page.keyboard.press('F1');
     const input = this.page.locator(INPUT);
-    await input.waitFor();
-    await input.fill(`>${title}`);
     const row = this.page.locator('.quick-input-list .monaco-list-row').first();
-    await eventually(`the command ${title}`, async () => (await row.innerText({ timeout: 1000 })).split('\n')[0].trim() === title);
+    // What is offered depends on what the extension knows when the list is made: make it again until it is there.
+    await eventually(`the command ${title}`, async () => {
+      await this.page.keyboard.press('F1');
+      await input.waitFor();
+      await input.fill(`>${title}`);
+      const there = async () => (await row.innerText({ timeout: 1000 })).split('\n')[0].trim() === title;
+      const found = await eventually(title, there, 4000).catch(() => false);
+      if (!found) {
+        await this.page.keyboard.press('Escape');
+        await input.waitFor({ state: 'hidden' });
+      }
+      return found;
+    });
     await this.page.keyboard.press('Enter');
     await input.waitFor({ state: 'hidden' });
   }

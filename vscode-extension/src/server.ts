@@ -1,21 +1,30 @@
 /** The client of mvm-lsp: started where a Python file mentions mvm, restarted when it ends, left alone when it loops. */
 
+import { spawn, type ChildProcess } from 'node:child_process';
+
 import * as vscode from 'vscode';
 import type { LanguageClient, LanguageClientOptions, ServerOptions } from 'vscode-languageclient/node';
 
 import type { Client } from './client';
 import { Crashes } from './crashes';
 import { locate, type Located } from './locate';
+import { plain } from './output';
 import { PATIENCE_MS, Patience, wrongServer } from './versions';
 
 /** What the status item and the rest of the extension see. */
 export type ServerState = 'idle' | 'starting' | 'ready' | 'late' | 'failed';
+
+/** A build or run takes as long as it takes, so does a user with a question, and a poll ends when there is news. */
+const MAY_TAKE_LONG = ['workspace/executeCommand', 'workspace/diagnostic'];
 
 /** Does a text mention mvm as a word? */
 export const mentions = (text: string): boolean => /\bmvm\b/.test(text);
 
 export class Server implements vscode.Disposable {
   private client: Client | undefined;
+  private process: ChildProcess | undefined;
+  /** What the server wrote last on standard error. */
+  private words = '';
   private starting: Promise<void> | undefined;
   private readonly crashes = new Crashes();
   private readonly changed = new vscode.EventEmitter<void>();
@@ -75,7 +84,7 @@ export class Server implements vscode.Disposable {
     if (!client) {
       return;
     }
-    const process = client.serverProcess;
+    const process = this.process;
     this.client = undefined;
     if (this.state === 'late' || this.state === 'starting') {
       process?.kill('SIGKILL');
@@ -111,7 +120,7 @@ export class Server implements vscode.Disposable {
     this.log.info(`starting ${path} (${from})`);
     // Read when it is needed: it is much larger than all the rest, and most windows need none of it.
     const library = await import('./client.js');
-    const options: ServerOptions = { command: path, args: [], options: { shell: false } };
+    const options: ServerOptions = () => Promise.resolve(this.spawn(path));
     const client: Client = new library.Client('mvm', 'mvm', options, this.options(library, () => this.closed(client)));
     this.client = client;
     this.hooks.forEach((hook) => hook(client));
@@ -125,6 +134,14 @@ export class Server implements vscode.Disposable {
     } else {
       this.set('ready');
     }
+  }
+
+  private spawn(path: string): ChildProcess {
+    const child = (this.process = spawn(path, [], { stdio: 'pipe' }));
+    this.words = '';
+    child.stderr.on('data', (chunk: Buffer) => (this.words = plain((this.words + chunk.toString('utf8')).slice(-300))));
+    child.on('error', (error) => this.log.error(String(error)));
+    return child;
   }
 
   /** Waits for the answer to `initialize`; says what is wrong with it. */
@@ -194,9 +211,8 @@ export class Server implements vscode.Disposable {
       middleware: {
         sendRequest: (type, param, token, next) => {
           const answer = next(type, param, token);
-          // A build or run takes as long as it takes, and so does the user with a question.
           const method = typeof type === 'string' ? type : type.method;
-          return method === 'workspace/executeCommand' ? answer : this.patience.watch(answer);
+          return MAY_TAKE_LONG.includes(method) ? answer : this.patience.watch(answer);
         },
         workspace: {
           configuration: async (params, token, next) => {
@@ -225,7 +241,9 @@ export class Server implements vscode.Disposable {
         this.set('starting');
         void (this.starting ?? Promise.resolve()).then(() => this.start());
       } else {
-        this.fail('The server ended five times within three minutes and is not started again. Its log says why.');
+        const last = this.words.trim().split('\n').pop() ?? '';
+        const words = last === '' ? '' : ` Its last words: ${last}`;
+        this.fail(`The server ended five times within three minutes and is not started again. Its log says why.${words}`);
       }
     }
   }

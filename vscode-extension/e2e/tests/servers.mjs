@@ -57,8 +57,9 @@ export const servers = ({ server }) => ({
     await bench.open('tool.py');
     const toast = await bench.notification('five times');
     assert.equal(readFileSync(join(folder, 'starts'), 'utf8').split('\n').length - 1, 5);
+    assert.match(await toast.innerText(), /the disk is on fire/);
     await bench.press(toast, 'Show Log');
-    await eventually('the log says why', async () => (await bench.page.locator('.panel').innerText()).replaceAll('\u00a0', ' ').includes('the disk is on fire'));
+    await eventually('the log is shown', async () => (await bench.page.locator('.panel').innerText()).replaceAll('\u00a0', ' ').includes('the server did not start'));
     await bench.quiet();
     await bench.command('View: Hide Panel');
   },
