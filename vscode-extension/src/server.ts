@@ -64,6 +64,7 @@ export class Server implements vscode.Disposable {
 
   async restart(): Promise<void> {
     this.crashes.forget();
+    this.words = '';
     await this.stop();
     await this.start();
   }
@@ -138,7 +139,6 @@ export class Server implements vscode.Disposable {
 
   private spawn(path: string): ChildProcess {
     const child = (this.process = spawn(path, [], { stdio: 'pipe' }));
-    this.words = '';
     child.stderr.on('data', (chunk: Buffer) => (this.words = plain((this.words + chunk.toString('utf8')).slice(-300))));
     child.on('error', (error) => this.log.error(String(error)));
     return child;

@@ -1,4 +1,5 @@
-//! `cargo xtask dist`: the programs of a release in one archive, with a SHA-256 beside it.
+//! `cargo xtask dist`: the programs of a release in one archive, with a SHA-256 beside it, and the VS Code extension
+//! with the same programs inside where npm is at hand.
 
 use anyhow::{Context, Result};
 
@@ -40,5 +41,20 @@ pub fn run(_options: &Options) -> Result<()> {
     let sum = sh::capture(sh::command("sha256sum").current_dir(&dist).arg(format!("{name}.tar.gz")))?;
     std::fs::write(dist.join(format!("{name}.tar.gz.sha256")), &sum)?;
     println!("{}\n{sum}", archive.display());
-    Ok(())
+    extension(&programs, &dist)
+}
+
+/// Packs the extension of this platform; the packer refuses one of more than 15 MiB.
+fn extension(programs: &build::Programs, dist: &std::path::Path) -> Result<()> {
+    if !sh::has("npm") {
+        println!("npm is not on PATH: the VS Code extension is not packed");
+        return Ok(());
+    }
+    sh::run(
+        sh::command("python3")
+            .arg("vscode-extension/run_tests.py")
+            .arg("--pack")
+            .arg(programs.path("mvm-lsp"))
+            .arg(dist),
+    )
 }

@@ -44,10 +44,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "NVIM", "VIM", "MVM"))}
         path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
-        environment = {**kept, "HOME": home, "PATH": path, "NVIM_LOG_FILE": f"{home}/log", "MVM_HOME": f"{home}/mvm"}
+        environment = {**kept, "HOME": home, "PATH": path, "NVIM_LOG_FILE": f"{home}/log"}
+        # Guests' layers are shared with the other suites, all else is of this run alone.
+        environment["XDG_CACHE_HOME"] = str(TARGET / "e2e-cache")
         command = [str(neovim()), "--clean", "--headless", "-l", str(HERE / "run.lua")]
         arguments = [str(binaries / "mvm-lsp"), str(REPOSITORY / "examples"), *sys.argv[1:2]]
-        return subprocess.run([*command, *arguments], env=environment, timeout=600).returncode
+        return subprocess.run([*command, *arguments], env=environment, timeout=1200).returncode
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+// Takes the pictures of README.md from real runs, in both themes, into media/: pictures.mjs (after e2e/run.mjs has packed)
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Workbench, eventually } from './workbench.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const repository = resolve(here, '../..');
+const target = resolve(process.env.CARGO_TARGET_DIR ?? join(repository, 'target'));
+const media = join(here, '../media');
+mkdirSync(media, { recursive: true });
+const codeServer = join(target, 'code-server');
+execFileSync('bash', [join(here, 'install.sh'), codeServer], { stdio: 'inherit' });
+
+const bench = await Workbench.start({
+  codeServer,
+  vsix: join(target, 'mvm.vsix'),
+  examples: join(repository, 'examples'),
+  cache: join(target, 'e2e-cache'),
+  artefacts: media,
+  settings: {
+    'workbench.activityBar.location': 'hidden',
+    'workbench.layoutControl.enabled': false,
+    'window.commandCenter': false,
+    'breadcrumbs.enabled': false,
+    'editor.fontSize': 14,
+    'editor.inlayHints.enabled': 'off',
+    'editor.lightbulb.enabled': 'off',
+    'editor.scrollBeyondLastLine': false,
+  },
+});
+try {
+  await bench.page.setViewportSize({ width: 1280, height: 760 });
+  await bench.show(bench.folder);
+  await bench.open('agent-tool/tool.py');
+  await bench.command('View: Toggle Primary Side Bar Visibility');
+  const frame = await bench.preview();
+  await bench.shows(frame, 'agent-tool');
+  await bench.goInto('agent-tool/tool.py', '"api.openai.com"]');
+  await frame.getByRole('tab', { name: 'Picture' }).click();
+  await bench.quiet();
+  await bench.screenshot('picture-dark');
+  await bench.open('multi/textkit.py');
+  await bench.command('mvm: Run in a MicroVM');
+  await eventually('the form', async () => (await frame.locator('form textarea').count()) === 1);
+  await frame.locator('form textarea').fill('The quick brown fox\njumps over the lazy dog');
+  await frame.locator('#run').click();
+  await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('"words": 9'), 400_000);
+  await bench.command('View: Hide Panel');
+  await bench.quiet();
+  await bench.screenshot('run-dark');
+  await bench.command('Preferences: Toggle between Light/Dark Themes');
+  await eventually('the page is light', async () => (await frame.locator('body').getAttribute('class')).includes('vscode-light'));
+  await bench.quiet();
+  await bench.screenshot('run-light');
+  await bench.open('agent-tool/tool.py');
+  await frame.getByRole('tab', { name: 'Picture' }).click();
+  await bench.shows(frame, 'api.openai.com:443');
+  await bench.screenshot('picture-light');
+} finally {
+  await bench.stop();
+}
