@@ -32,6 +32,10 @@ pub(crate) enum How {
 const CONDITIONAL: &str = "is bound inside a compound statement, so whether it is depends on what runs";
 const GLOBAL: &str = "is rebound by a function that declares it `global`";
 const UNPACKED: &str = "is bound by unpacking, which is not read";
+/// Of a class.
+pub(crate) const CLASS: &str = "is a class";
+/// Of `type X = …`.
+pub(crate) const ALIAS: &str = "is a type alias";
 const CHANGED: &str = "is changed in place after it is bound";
 
 /// Methods that change a list or dictionary.
@@ -100,7 +104,7 @@ fn definition(text: &str, out: &mut Vec<Binding>) {
         if ["def ", "class ", "async "].iter().any(|w| first.starts_with(w)) {
             let head = head_of_definition(text, at, line.code_end.max(at));
             if let Some((range, function)) = head {
-                let how = if function { How::Function } else { How::Other("is a class") };
+                let how = if function { How::Function } else { How::Other(CLASS) };
                 out.push(Binding { name: text[range.clone()].to_owned(), range, how });
             }
             at = line.next;
@@ -165,6 +169,13 @@ fn simple(text: &str, range: TextRange, out: &mut Vec<Binding>) {
     if statement.starts_with("del ") {
         return names_in(text, start + 4..range.end, "is deleted", out);
     }
+    if let Some(name) = type_alias(text, start, range.end) {
+        return out.push(Binding {
+            name: text[name.clone()].to_owned(),
+            range: name,
+            how: How::Other(ALIAS),
+        });
+    }
     let equals = assignments(text, start..range.end, out);
     let Some((last, augmented)) = equals.last().copied() else {
         return mutation(text, start..range.end, out);
@@ -175,6 +186,15 @@ fn simple(text: &str, range: TextRange, out: &mut Vec<Binding>) {
         target(text, from..end, last + 1, augmented, out);
         from = at + 1;
     }
+}
+
+/// The name in `type X = …`.
+fn type_alias(text: &str, start: usize, end: usize) -> Option<TextRange> {
+    let word = name_at(text, start, end)?;
+    let name = name_at(text, skip_blank(text, word.end, end), end)?;
+    let next = text.as_bytes().get(skip_blank(text, name.end, end).min(end));
+    (&text[word.clone()] == "type" && name.start > word.end && matches!(next, Some(b'=' | b'[')))
+        .then_some(name)
 }
 
 fn operator_start(text: &str, from: usize, mut at: usize) -> usize {

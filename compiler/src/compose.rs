@@ -1,6 +1,7 @@
 //! Items → one analysis of the file: imports, names, declarations, rules, workloads.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +16,7 @@ use crate::eval::Scope;
 use crate::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::items::Item;
+use crate::lower::Types;
 use crate::module::{Module, set};
 use crate::names::{Names, Use};
 use crate::workload::{self, Part};
@@ -119,6 +121,25 @@ fn finish(
 /// Results that were not there before, by item.
 type Fresh = Vec<(usize, Known)>;
 
+fn fingerprint(parts: &[u64]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A fingerprint of the types that annotations speak of.
+fn meaning(types: &Types, defining: &[Use]) -> u64 {
+    if types.is_empty() {
+        return 0;
+    }
+    let mut names: Vec<(&str, bool)> = types.iter().map(|(name, t)| (name.as_str(), t.is_some())).collect();
+    names.sort_unstable();
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    defining.iter().for_each(|u| u.stamp.hash(&mut hasher));
+    hasher.finish()
+}
+
 /// Stamps of the constants among them.
 fn constants(uses: &[Use]) -> impl Iterator<Item = usize> {
     uses.iter().filter(|u| u.constant).map(|u| u.stamp)
@@ -162,8 +183,15 @@ impl<'a> Run<'a> {
                 continue;
             }
             let head = self.slots[item].head(self.text_of(item));
-            let fingerprint = module.setting ^ names.fingerprint(&head.names, item).rotate_left(17);
-            let used: Arc<[Use]> = names.uses(&head.names, item, 0).into();
+            let (types, defining) = names.types(&head.types);
+            let fingerprint = fingerprint(&[
+                module.setting,
+                names.fingerprint(&head.names, item),
+                meaning(&types, &defining),
+            ]);
+            let mut used = names.uses(&head.names, item, 0);
+            used.extend(defining);
+            let used: Arc<[Use]> = used.into();
             uses.extend(constants(&used));
             let known = known.filter(|known| known.fingerprint == fingerprint);
             let known = known.map(|known| Arc::clone(&known.checked));
@@ -173,7 +201,7 @@ impl<'a> Run<'a> {
                     fresh.push((item, Known { fingerprint, epoch: module.epoch, uses: used, checked }));
                 }
                 None => {
-                    let scope = names.scope(&head.names, item);
+                    let scope = Scope { types, ..names.scope(&head.names, item) };
                     tasks.push(Task { item, fingerprint, uses: used, scope });
                 }
             }

@@ -18,6 +18,8 @@ pub(crate) struct ParsedHead {
     errors: Vec<SyntaxError>,
     /// Names that its decorators use.
     pub names: Vec<String>,
+    /// Names in its annotations.
+    pub types: Vec<String>,
 }
 
 /// What an item declares. Ranges are addresses of the item.
@@ -37,7 +39,16 @@ pub(crate) fn parse(text: &str) -> ParsedHead {
     head.decorators.iter().for_each(|d| names_of(&d.expr, &mut names));
     names.sort();
     names.dedup();
-    ParsedHead { head, errors, names }
+    let mut types = Vec::new();
+    if let Some(definition) = &head.definition {
+        let annotations = definition.parameters.iter().filter_map(|p| p.annotation.as_ref());
+        for annotation in annotations.chain(&definition.returns) {
+            lower::identifiers(text.get(annotation.range.clone()).unwrap_or(""), &mut types);
+        }
+        types.sort();
+        types.dedup();
+    }
+    ParsedHead { head, errors, names, types }
 }
 
 /// Every name that an expression uses.
@@ -213,7 +224,7 @@ impl Reader<'_> {
             return;
         }
         let function = self.function(definition);
-        let annotations = lower::Annotations::of(definition, self.text);
+        let annotations = lower::Annotations::of(definition, self.text, self.evaluator.types());
         let lowered = lower::app(&lower::Input {
             kind,
             call: &call,

@@ -15,6 +15,18 @@ pub(crate) struct Imported {
     pub what: What,
 }
 
+impl Imported {
+    /// Does the name mean what it means in `typing`?
+    pub fn is_of_typing(&self) -> bool {
+        const MODULES: [&str; 4] = ["typing", "typing_extensions", "collections.abc", "dataclasses"];
+        match &self.what {
+            What::Module(module) => MODULES.contains(&module.as_str()),
+            What::Member(module, name) => MODULES.contains(&module.as_str()) && *name == self.local,
+            What::Star(_) => false,
+        }
+    }
+}
+
 /// What is imported.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum What {

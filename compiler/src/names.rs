@@ -14,12 +14,15 @@ use crate::document::Slot;
 use crate::eval::{Constant, Evaluator, Lookup, Scope};
 use crate::finding::TextRange;
 use crate::items::Item;
+use crate::lower::{TypeDefinition, Types};
 use crate::module::Module;
 use crate::syntax::ast::{Expr, SyntaxError};
 use crate::syntax::parse_expr;
 
 /// Constants of constants of constants: deeper than this is refused.
 const DEPTH: u32 = 60;
+/// Types of types of types: more are not looked at.
+const TYPES: usize = 200;
 
 /// The value side of an assignment, parsed.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(crate) struct ItemFacts {
     bindings: OnceLock<Box<[Binding]>>,
     value: OnceLock<Box<ParsedValue>>,
     constant: Mutex<Option<(u64, Arc<Constant>)>>,
+    type_definition: OnceLock<Option<Arc<TypeDefinition>>>,
 }
 
 impl ItemFacts {
@@ -141,7 +145,8 @@ impl<'a> Names<'a> {
     fn scope_at<'n>(&self, names: &'n [String], position: usize, depth: u32) -> Scope<'n> {
         let seen = names.iter().filter(|name| !self.is_helper(name));
         let names = seen.map(|name| (name.as_str(), self.resolve(name, position, depth).lookup.clone()));
-        Scope { imports: Arc::clone(&self.module.imports), names: names.collect() }
+        let imports = Arc::clone(&self.module.imports);
+        Scope { imports, names: names.collect(), types: Types::default() }
     }
 
     fn resolve(&self, name: &str, position: usize, depth: u32) -> Rc<Resolved> {
@@ -257,6 +262,48 @@ impl<'a> Names<'a> {
         uses.push(Use { stamp: slot.stamp, constant: true });
         let lookup = Lookup::Constant(slot.stamp, constant);
         Resolved { lookup, fingerprint, item: Some(item), uses }
+    }
+
+    /// The module's own types behind the names of annotations, and the items that define them. Where a type is
+    /// defined does not matter: annotations may speak of what comes below.
+    pub fn types(&self, names: &[String]) -> (Types, Vec<Use>) {
+        let mut types = Types::default();
+        let mut uses = Vec::new();
+        let mut wanted: Vec<String> = names.to_vec();
+        while let Some(name) = wanted.pop() {
+            if types.contains_key(&name) || types.len() >= TYPES {
+                continue;
+            }
+            let bindings = self.bindings(&name);
+            let (item, binding) = match &bindings[..] {
+                [] => continue,
+                [(_, Binding { how: How::Import(imported), .. })] if imported.is_of_typing() => continue,
+                [one] => *one,
+                _ => {
+                    types.insert(name, None);
+                    continue;
+                }
+            };
+            let definition = self.type_definition(item, binding);
+            if let Some(definition) = &definition {
+                crate::lower::identifiers(&definition.text, &mut wanted);
+            }
+            uses.push(Use { stamp: self.slots.get(item).map_or(0, |s| s.stamp), constant: false });
+            types.insert(name, definition);
+        }
+        uses.sort_unstable();
+        uses.dedup();
+        (types, uses)
+    }
+
+    fn type_definition(&self, item: usize, binding: &Binding) -> Option<Arc<TypeDefinition>> {
+        let (slot, text) = (self.slots.get(item)?, self.text.get(self.items.get(item)?.range())?);
+        let value = match &binding.how {
+            How::Value(start) => Some(*start),
+            How::Other(bindings::CLASS | bindings::ALIAS) => None,
+            _ => return None,
+        };
+        slot.facts.type_definition.get_or_init(|| crate::lower::definition(text, value).map(Arc::new)).clone()
     }
 
     /// Every item behind these names.

@@ -56,6 +56,10 @@ fn snippet() -> impl Strategy<Value = String> {
             "\n\n@mvm.app(image=mvm.python_image())\ndef h(): pass\n",
             "from x import *\n",
             "A.append(1)\n",
+            "class T(TypedDict):\n    x: int\n",
+            "(t: T)",
+            "T = list[int]\n",
+            "type T = int\n",
             "\"\"\"\n",
         ])
         .prop_map(str::to_owned),

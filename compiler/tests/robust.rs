@@ -14,6 +14,7 @@ const FIXTURES: &[&str] = &[
     include_str!("../../examples/multi/textkit.py"),
     include_str!("../../sdk/python/tests/declarations/everything.py"),
     include_str!("../../sdk/python/tests/declarations/spellings.py"),
+    include_str!("../../sdk/python/tests/declarations/own_types.py"),
 ];
 
 /// Analyses and looks at everything.

@@ -17,6 +17,7 @@ pub(crate) use bind::Callee;
 use crate::address;
 use crate::finding::{Finding, TextRange};
 use crate::imports::Imports;
+use crate::lower::Types;
 use crate::syntax::ast::{DictItem, Expr, ExprKind, Field, StringPiece};
 use crate::value::{Value, ValueKind};
 
@@ -51,6 +52,8 @@ pub(crate) struct Constant {
 pub(crate) struct Scope<'a> {
     pub imports: Arc<Imports>,
     pub names: HashMap<&'a str, Lookup>,
+    /// Types that the module defines, for annotations.
+    pub types: Types,
 }
 
 /// Evaluates the expressions of one item.
@@ -69,6 +72,11 @@ impl<'a> Evaluator<'a> {
     pub fn new(text: &'a str, scope: &'a Scope<'a>) -> Self {
         let budget = BUDGET;
         Evaluator { text, scope, findings: Vec::new(), dependencies: Vec::new(), budget, quiet: false }
+    }
+
+    /// Types that the module defines.
+    pub fn types(&self) -> &'a Types {
+        &self.scope.types
     }
 
     fn source(&self, range: &TextRange) -> &'a str {

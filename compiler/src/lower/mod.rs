@@ -5,10 +5,12 @@ mod app;
 mod module;
 mod parts;
 mod schema;
+mod types;
 
 pub(crate) use app::{Input, app};
 pub(crate) use module::import_path;
 pub(crate) use schema::Annotations;
+pub(crate) use types::{TypeDefinition, Types, definition, identifiers};
 
 use workload_ir::push_pointer;
 

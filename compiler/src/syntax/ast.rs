@@ -122,6 +122,24 @@ pub(crate) struct ParameterSyntax {
     pub default: Option<Expr>,
 }
 
+/// An item that may define a type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum TypeItem {
+    Alias { parameters: Vec<String>, target: Expr },
+    Class(Class),
+}
+
+/// A class as far as types go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Class {
+    pub decorators: Vec<Expr>,
+    pub bases: Vec<Expr>,
+    /// `total=False`
+    pub keywords: Vec<(String, Expr)>,
+    /// Annotated names in its body, with their values.
+    pub fields: Vec<(String, Expr, Option<Expr>)>,
+}
+
 /// A syntax error.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SyntaxError {

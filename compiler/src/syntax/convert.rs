@@ -24,7 +24,7 @@ impl Converter<'_> {
         shifted(node.start_byte(), self.shift)..shifted(node.end_byte(), self.shift)
     }
 
-    fn text(&self, node: Node<'_>) -> &str {
+    pub fn text(&self, node: Node<'_>) -> &str {
         self.text.get(node.byte_range()).unwrap_or("")
     }
 
@@ -33,7 +33,7 @@ impl Converter<'_> {
         node.children(&mut cursor).filter(|n| !matches!(n.kind(), "comment" | "line_continuation")).collect()
     }
 
-    fn named<'a>(&self, node: Node<'a>) -> Vec<Node<'a>> {
+    pub fn named<'a>(&self, node: Node<'a>) -> Vec<Node<'a>> {
         self.children(node).into_iter().filter(Node::is_named).collect()
     }
 

@@ -6,13 +6,14 @@ mod convert;
 mod quick;
 mod recover;
 mod scan;
+mod types;
 
 use std::cell::RefCell;
 
 use tree_sitter::{Node, Parser, Tree};
 
 use crate::finding::TextRange;
-use ast::{Decorator, Expr, ExprKind, Head, SyntaxError};
+use ast::{Decorator, Expr, ExprKind, Head, SyntaxError, TypeItem};
 use convert::Converter;
 use scan::head_lines;
 
@@ -100,6 +101,24 @@ fn convert_head(source: &str, root: Node<'_>) -> Option<Head> {
         }
     }
     Some(head)
+}
+
+/// An item that may define a type; `value` is where the value of a plain assignment starts.
+pub(crate) fn parse_type_item(text: &str, value: Option<usize>) -> Option<TypeItem> {
+    if scan::first_bracket_deeper_than(text, BRACKETS).is_some() {
+        return None;
+    }
+    if let Some(start) = value {
+        let target = parse_clean(text, &(start..text.len()))?;
+        return Some(TypeItem::Alias { parameters: Vec::new(), target });
+    }
+    let source = with_newlines("", text, "\n");
+    let tree = parse(&source)?;
+    let root = tree.root_node();
+    if root.has_error() {
+        return None;
+    }
+    types::item(&Converter { text: &source, shift: 0 }, root.named_child(0)?)
 }
 
 /// An expression at `range` of `text`, read alone.
