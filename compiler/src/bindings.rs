@@ -209,11 +209,11 @@ fn operator_start(text: &str, from: usize, mut at: usize) -> usize {
     at
 }
 
-/// The `=` of a statement outside brackets, and whether each is an augmented one. `:=` is bound on the way.
-fn assignments(text: &str, range: TextRange, out: &mut Vec<Binding>) -> Vec<(usize, bool)> {
+/// Every byte outside strings and comments, with the depth of the brackets around it. `on` says where to go on; `None`
+/// ends it.
+fn code(text: &str, range: TextRange, mut on: impl FnMut(usize, usize) -> Option<usize>) {
     let bytes = &text.as_bytes()[..range.end];
     let mut lexer = Lexer::new(&text[..range.end]);
-    let mut found = Vec::new();
     let mut depth = 0usize;
     let mut i = range.start;
     while let Some(&b) = bytes.get(i) {
@@ -228,15 +228,31 @@ fn assignments(text: &str, range: TextRange, out: &mut Vec<Binding>) -> Vec<(usi
             }
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b':' if bytes.get(i + 1) == Some(&b'=') => {
-                let before = text[range.start..i].trim_end();
+            _ => {}
+        }
+        match on(i, depth) {
+            Some(next) => i = next,
+            None => return,
+        }
+    }
+}
+
+/// The `=` of a statement outside brackets, and whether each is an augmented one. `:=` is bound on the way.
+fn assignments(text: &str, range: TextRange, out: &mut Vec<Binding>) -> Vec<(usize, bool)> {
+    let bytes = &text.as_bytes()[..range.end];
+    let start = range.start;
+    let mut found = Vec::new();
+    code(text, range, |i, depth| {
+        let next = bytes.get(i + 1);
+        match bytes[i] {
+            b':' if next == Some(&b'=') => {
+                let before = text[start..i].trim_end();
                 let length = before.bytes().rev().take_while(|b| is_name_byte(*b)).count();
-                let end = range.start + before.len();
+                let end = start + before.len();
                 names_in(text, end - length..end, "is bound by an assignment expression", out);
-                i += 2;
-                continue;
+                return Some(i + 2);
             }
-            b'=' if bytes.get(i + 1) == Some(&b'=') => i += 1,
+            b'=' if next == Some(&b'=') => return Some(i + 2),
             b'=' if depth == 0 => {
                 let before = i.checked_sub(1).and_then(|at| bytes.get(at));
                 let compare = matches!(before, Some(b'!'))
@@ -251,8 +267,8 @@ fn assignments(text: &str, range: TextRange, out: &mut Vec<Binding>) -> Vec<(usi
             }
             _ => {}
         }
-        i += 1;
-    }
+        Some(i + 1)
+    });
     found
 }
 
@@ -360,29 +376,17 @@ fn compound_line(text: &str, range: TextRange, depth: u32, out: &mut Vec<Binding
 
 /// The statement that stands on the line of its header.
 fn after_colon(text: &str, range: TextRange, depth: u32, out: &mut Vec<Binding>) {
-    let bytes = &text.as_bytes()[..range.end];
-    let mut lexer = Lexer::new(&text[..range.end]);
-    let mut brackets = 0usize;
-    let mut i = range.start;
-    while let Some(&b) = bytes.get(i) {
-        match b {
-            b'"' | b'\'' => {
-                i = lexer.string(range.start, i).end;
-                continue;
-            }
-            b'(' | b'[' | b'{' => brackets += 1,
-            b')' | b']' | b'}' => brackets = brackets.saturating_sub(1),
-            b':' if brackets == 0 && bytes.get(i + 1) != Some(&b'=') => {
-                let start = skip_blank(text, i + 1, range.end);
-                if start < range.end {
-                    compound_line(text, start..range.end, depth + 1, out);
-                }
-                return;
-            }
-            _ => {}
+    let (bytes, end) = (text.as_bytes(), range.end);
+    code(text, range, |i, brackets| {
+        if bytes[i] != b':' || brackets > 0 || bytes.get(i + 1) == Some(&b'=') {
+            return Some(i + 1);
         }
-        i += 1;
-    }
+        let start = skip_blank(text, i + 1, end);
+        if start < end {
+            compound_line(text, start..end, depth + 1, out);
+        }
+        None
+    });
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod address;
 mod analysis;
+mod app_names;
 mod bindings;
 mod compose;
 pub mod config;

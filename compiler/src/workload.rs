@@ -8,6 +8,7 @@ use workload_ir::{App, Entrypoint, SCHEMA_VERSION, Volume, Workload, limits};
 
 use crate::address::Places;
 use crate::analysis::{Analysis, AppDeclaration, FileContext, LoweredWorkload, SourceMap};
+use crate::app_names::{bad_name, check_name, duplicate_name, slug, with_slug};
 use crate::declaration::{Declaration, DeclarationKind};
 use crate::deferred::Deferred;
 use crate::document::Checked;
@@ -33,7 +34,8 @@ impl Part {
         self.checked.item.declarations.iter()
     }
 
-    fn place(&self, range: &TextRange) -> TextRange {
+    /// Address → range in the file.
+    pub fn place(&self, range: &TextRange) -> TextRange {
         self.bases.as_bases().resolve(range)
     }
 }
@@ -50,7 +52,7 @@ pub(crate) struct Statement {
 }
 
 /// Apps by name: index in the workload, and the declaration that came first.
-type Apps<'a> = HashMap<&'a str, (usize, &'a Part), RandomState>;
+pub(crate) type Apps<'a> = HashMap<&'a str, (usize, &'a Part), RandomState>;
 
 /// Which app each declaration becomes.
 #[derive(Clone, Debug, Default)]
@@ -210,89 +212,6 @@ fn several(text: &str, first: &Part, second: &Part, file: &FileContext, findings
 fn callee_module<'t>(text: &'t str, callee: &TextRange) -> &'t str {
     let callee = text.get(callee.clone()).unwrap_or("");
     callee.rfind('.').map_or("", |n| &callee[..=n])
-}
-
-fn bad_name(what: &str, name: &str, range: TextRange) -> Finding {
-    let reason = if name.is_empty() {
-        "is empty".to_owned()
-    } else {
-        "must be 1 to 63 lower-case letters, digits and hyphens and start with a letter".to_owned()
-    };
-    Finding::error("MVM006", range, format!("{what} {reason}"))
-}
-
-fn with_slug(finding: Finding, name: &str, range: &TextRange, text: &str) -> Finding {
-    let literal = text.get(range.clone()).is_some_and(|t| t.starts_with(['"', '\'']));
-    match slug(name) {
-        Some(slug) if literal => finding.fix(
-            format!("Rename to \"{slug}\""),
-            Applicability::Safe,
-            vec![(range.clone(), format!("\"{slug}\""))],
-        ),
-        _ => finding,
-    }
-}
-
-/// The valid name nearest to one that is not.
-pub(crate) fn slug(name: &str) -> Option<String> {
-    let mut out = String::new();
-    for c in name.chars() {
-        match c.to_ascii_lowercase() {
-            c @ ('a'..='z' | '0'..='9') => out.push(c),
-            _ if out.is_empty() || out.ends_with('-') => {}
-            _ => out.push('-'),
-        }
-    }
-    let trimmed = out.trim_matches('-').trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
-    let slug: String = trimmed.chars().take(63).collect();
-    let slug = slug.trim_end_matches('-').to_owned();
-    limits::is_id(&slug).then_some(slug)
-}
-
-fn check_name(part: &Part, d: &Declaration, findings: &mut Vec<Finding>) {
-    let name = &d.app.name;
-    if limits::is_id(name) {
-        return;
-    }
-    let given = d.call.get("name");
-    if given.is_some_and(|v| v.kind == ValueKind::Refused) {
-        return;
-    }
-    let range = d.range_of("/name");
-    let finding = bad_name("the app's name", name, part.place(&range));
-    let edit = slug(name).map(|slug| match given {
-        Some(value) if value.origin.is_none() => (part.place(&value.range), format!("\"{slug}\"")),
-        Some(_) => (0..0, String::new()),
-        // The function's name is not a valid one: the app gets its own.
-        None => {
-            let at = part.place(&d.call.arguments_range).start;
-            let comma = if d.call.arguments.is_empty() { "" } else { ", " };
-            (at..at, format!("name=\"{slug}\"{comma}"))
-        }
-    });
-    findings.push(match edit {
-        Some((range, text)) if !text.is_empty() => {
-            finding.fix("Give it a valid name", Applicability::Safe, vec![(range, text)])
-        }
-        _ => finding,
-    });
-}
-
-fn duplicate_name(part: &Part, d: &Declaration, first: &Part, apps: &Apps<'_>, findings: &mut Vec<Finding>) {
-    let range = part.place(&d.range_of("/name"));
-    let mut finding =
-        Finding::error("MVM006", range, "another app has the same name: names are unique in a workload");
-    if let Some(f) = first.declarations().next() {
-        finding = finding.related(first.place(&f.range_of("/name")), "the other one is here");
-    }
-    let free = (2..100).map(|n| format!("{}-{n}", d.app.name)).find(|n| !apps.contains_key(n.as_str()));
-    if let (Some(free), Some(value)) = (free, d.call.get("name"))
-        && value.origin.is_none()
-    {
-        let edit = (part.place(&value.range), format!("\"{free}\""));
-        finding = finding.fix(format!("Rename to \"{free}\""), Applicability::Safe, vec![edit]);
-    }
-    findings.push(finding);
 }
 
 /// Puts everything together; IR and source map are made when they are looked at.

@@ -1,6 +1,7 @@
 //! Workload IR: the contract between the compiler and everything that builds or runs a workload.
 //! Types, canonical JSON (RFC 8785), hash, strict reading, validation, JSON Schema. No I/O.
 
+pub mod arguments;
 pub mod canonical;
 pub mod limits;
 pub mod pattern;

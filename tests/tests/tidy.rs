@@ -14,8 +14,6 @@ const LONGEST: usize = 400;
 /// Files that are longer, and why.
 const LONGER: &[(&str, &str)] = &[
     ("ir/src/types.rs", "the whole schema on one page, in the order of the document"),
-    ("compiler/src/syntax/recover.rs", "how each kind of damage is recovered from, each beside the next"),
-    ("compiler/src/workload.rs", "from declarations to one workload: the steps read each other's state"),
     ("ir/src/pattern.rs", "one pattern language: parser, matcher and ignore files read each other's parts"),
 ];
 

@@ -15,6 +15,7 @@ use crate::machine::{
 use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage};
 
 mod adapter;
+mod arguments;
 
 pub use crate::build::artifacts::load as load_build;
 
@@ -176,6 +177,7 @@ pub async fn down(home: &Home, machine: &str, ctx: &Context) -> Result<()> {
 pub async fn run(home: &Home, request: RunRequest, ctx: &Context) -> Result<RunReport> {
     let RunRequest { workload, base_dir, app, call, build: options, launch, output } = request;
     let app = select_app(&workload, app.as_deref())?;
+    arguments::check(app, &call)?;
     // A missing secret is told before minutes go into a build.
     crate::secrets::Store::open(home)?.resolve(app)?;
     let app = app.name.clone();

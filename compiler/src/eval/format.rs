@@ -267,8 +267,11 @@ fn zero_padded(spec: &Spec) -> bool {
 
 fn format_float(f: f64, text: &str) -> Result<String, Refused> {
     let spec = parse(text)?;
-    if !f.is_finite() || spec.alternate || spec.grouping.is_some() {
+    if !f.is_finite() || spec.alternate {
         return Err("this format of a float is not read");
+    }
+    if spec.grouping.is_some() && zero_padded(&spec) {
+        return Err("grouping together with zero padding is not read");
     }
     let magnitude = f.abs();
     let precision = spec.precision.unwrap_or(6);
@@ -277,18 +280,52 @@ fn format_float(f: f64, text: &str) -> Result<String, Refused> {
     }
     let body = match spec.kind {
         None if spec.precision.is_none() => float_repr(magnitude),
+        None => general(magnitude, precision.max(1), true),
+        Some('g') => general(magnitude, precision.max(1), false),
+        Some('G') => general(magnitude, precision.max(1), false).to_uppercase(),
         Some('f' | 'F') => format!("{magnitude:.precision$}"),
-        Some('%') => return Err("the format `%` is not read"),
-        Some('e' | 'E') => {
-            let scientific = format!("{magnitude:.precision$e}");
-            let (mantissa, exponent) = scientific.split_once('e').ok_or(BAD)?;
-            let exponent: i32 = exponent.parse().map_err(|_| BAD)?;
-            let letter = spec.kind.unwrap_or('e');
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{mantissa}{letter}{sign}{:02}", exponent.abs())
-        }
-        None | Some('g' | 'G' | 'n') => return Err("the format `g` is not read"),
+        Some('%') if (magnitude * 100.0).is_finite() => format!("{:.precision$}%", magnitude * 100.0),
+        Some('e') => scientific(magnitude, precision),
+        Some('E') => scientific(magnitude, precision).to_uppercase(),
+        Some('n') => return Err("the format `n` depends on the locale of the machine"),
         Some(_) => return Err(BAD),
     };
+    let body = match spec.grouping {
+        None => body,
+        Some(separator) => {
+            let whole = body.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(body.len());
+            format!("{}{}", group(&body[..whole], 3, separator), &body[whole..])
+        }
+    };
     Ok(pad(&spec, sign(&spec, f.is_sign_negative()), &body, '>'))
+}
+
+/// One digit, the point, and so many more: `1.50e+10`.
+fn scientific(magnitude: f64, precision: usize) -> String {
+    let text = format!("{magnitude:.precision$e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
+
+/// The format `g`: so many significant digits, without trailing zeros. Without a kind (`plain`) it shows that it is a
+/// float: `3.0`, and turns to the scientific form one digit earlier.
+fn general(magnitude: f64, precision: usize, plain: bool) -> String {
+    let text = scientific(magnitude, precision - 1);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "+00"));
+    let power: i64 = exponent.parse().unwrap_or(0);
+    let digits = i64::try_from(precision).unwrap_or(i64::MAX);
+    let without_zeros = |s: &str| match s.contains('.') {
+        true => s.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => s.to_owned(),
+    };
+    if power < -4 || power >= digits - i64::from(plain) {
+        return format!("{}e{exponent}", without_zeros(mantissa));
+    }
+    let decimals = usize::try_from(digits - 1 - power).unwrap_or(0);
+    let fixed = without_zeros(&format!("{magnitude:.decimals$}"));
+    if plain && !fixed.contains('.') { format!("{fixed}.0") } else { fixed }
 }

@@ -3,7 +3,10 @@
 mod bind;
 mod check;
 mod format;
+mod keys;
+mod literal;
 mod number;
+mod operator;
 mod refuse;
 mod string;
 #[cfg(test)]
@@ -13,12 +16,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use bind::Callee;
+use keys::{Key, hashable, insert, key_of};
 
 use crate::address;
 use crate::finding::{Finding, TextRange};
 use crate::imports::Imports;
 use crate::lower::Types;
-use crate::syntax::ast::{DictItem, Expr, ExprKind, Field, StringPiece};
+use crate::syntax::ast::{DictItem, Expr, ExprKind};
 use crate::value::{Value, ValueKind};
 
 /// Bytes and elements that the values of one item may hold together: no bomb made of names grows beyond it.
@@ -285,186 +289,6 @@ impl<'a> Evaluator<'a> {
         }
         self.findings.push(finding);
     }
-
-    fn unary(&mut self, operator: char, operand: &Expr, range: &TextRange) -> Value {
-        let value = self.expr(operand);
-        let kind = match (operator, &value.kind) {
-            (_, ValueKind::Refused) => ValueKind::Refused,
-            ('-', ValueKind::Int(n)) => match n.checked_neg() {
-                Some(n) => ValueKind::Int(n),
-                None => return self.refused(range, "the integer is too large to be read"),
-            },
-            ('-', ValueKind::Bool(b)) => ValueKind::Int(-i128::from(*b)),
-            ('+', ValueKind::Int(n)) => ValueKind::Int(*n),
-            ('+', ValueKind::Bool(b)) => ValueKind::Int(i128::from(*b)),
-            ('-', ValueKind::Float(f)) => ValueKind::Float(-f),
-            ('+', ValueKind::Float(f)) => ValueKind::Float(*f),
-            (operator, kind) => {
-                let message = format!("`{operator}` of {} is not read in a declaration", describe(kind));
-                return self.refused(range, message);
-            }
-        };
-        self.value(kind, range)
-    }
-
-    fn chain(&mut self, first: &Expr, rest: &[(&'static str, Expr)], range: &TextRange) -> Value {
-        let mut left = self.expr(first);
-        for (operator, right) in rest {
-            let right = self.expr(right);
-            let so_far = range.start..right.range.end.clamp(range.start, range.end);
-            left = self.binary(operator, left, right, &so_far);
-        }
-        left.range = range.clone();
-        left
-    }
-
-    fn binary(&mut self, operator: &str, left: Value, right: Value, range: &TextRange) -> Value {
-        use ValueKind::{Bool, Bytes, Float, Int, List, Refused, Str, Tuple};
-        let kind = match (left.kind, right.kind) {
-            (Refused, _) | (_, Refused) => Refused,
-            (Str(mut a), Str(b)) if operator == "+" => {
-                if let Err(refused) = self.spend(b.len(), range) {
-                    return *refused;
-                }
-                a.push_str(&b);
-                Str(a)
-            }
-            (Bytes(mut a), Bytes(b)) if operator == "+" => {
-                a.extend(b);
-                Bytes(a)
-            }
-            (List(mut a), List(b)) if operator == "+" => {
-                a.extend(b);
-                List(a)
-            }
-            (Tuple(mut a), Tuple(b)) if operator == "+" => {
-                a.extend(b);
-                Tuple(a)
-            }
-            (a @ (Int(_) | Bool(_)), b @ (Int(_) | Bool(_))) => {
-                match number::arithmetic(operator, integer(&a), integer(&b)) {
-                    Ok(n) => Int(n),
-                    Err(message) => return self.refused(range, message),
-                }
-            }
-            (Str(text), Int(times)) | (Int(times), Str(text)) if operator == "*" => {
-                let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
-                match text.len().checked_mul(times) {
-                    Some(length) if length <= REPEATED => {
-                        if let Err(refused) = self.spend(length, range) {
-                            return *refused;
-                        }
-                        Str(text.repeat(times))
-                    }
-                    _ => {
-                        return self
-                            .refused(range, "the repeated string is too long to be read: write it out");
-                    }
-                }
-            }
-            (Str(_), _) if operator == "%" => {
-                return self
-                    .refused(range, "`%` formatting is not read: use an f-string, or write the text out");
-            }
-            (Float(_), Float(_) | Int(_) | Bool(_)) | (Int(_) | Bool(_), Float(_)) => {
-                return self.refused(range, "arithmetic on floats is not read: write the result");
-            }
-            (a, b) => {
-                let (a, b) = (describe(&a), describe(&b));
-                return self
-                    .refused(range, format!("`{operator}` of {a} and {b} is not read in a declaration"));
-            }
-        };
-        self.value(kind, range)
-    }
-
-    fn strings(&mut self, pieces: &[StringPiece], range: &TextRange) -> Value {
-        let mut text = String::new();
-        let mut bytes: Option<Vec<u8>> = None;
-        for (i, piece) in pieces.iter().enumerate() {
-            let source = self.source(&piece.range);
-            let Some(literal) = string::literal(source) else {
-                self.findings.push(Finding::error("MVM001", piece.range.clone(), "the string is not closed"));
-                return self.value(ValueKind::Refused, range);
-            };
-            if i > 0 && literal.bytes != bytes.is_some() {
-                let message = "bytes and strings cannot be joined";
-                self.findings.push(Finding::error("MVM001", piece.range.clone(), message));
-                return self.value(ValueKind::Refused, range);
-            }
-            if literal.template {
-                return self.refused(&piece.range, "a template string is no string: use an f-string");
-            }
-            let result = if literal.bytes {
-                string::decode_bytes(literal.body, literal.raw)
-                    .map(|b| bytes.get_or_insert_default().extend(b))
-            } else if literal.formatted {
-                let body = piece.range.start + literal.opening;
-                let end = body + literal.body.len();
-                match self.formatted(&(body..end), literal.raw, &piece.fields, &mut text) {
-                    Ok(()) => Ok(()),
-                    Err(refused) => return Value { range: range.clone(), ..*refused },
-                }
-            } else {
-                string::decode(literal.body, literal.raw, false, &mut text)
-            };
-            if let Err(refusal) = result {
-                self.refused_text(piece.range.start + literal.opening, refusal);
-                return self.value(ValueKind::Refused, range);
-            }
-        }
-        self.value(bytes.map_or(ValueKind::Str(text), ValueKind::Bytes), range)
-    }
-
-    fn refused_text(&mut self, body: usize, refusal: string::Refusal) {
-        let rule = if refusal.syntax { "MVM001" } else { "MVM002" };
-        let at = body + refusal.start..body + refusal.end;
-        self.findings.push(Finding::error(rule, at, refusal.message));
-    }
-
-    /// Text and fields of an f-string, or of a format specifier.
-    fn formatted(
-        &mut self,
-        body: &TextRange,
-        raw: bool,
-        fields: &[Field],
-        out: &mut String,
-    ) -> Result<(), Box<Value>> {
-        let mut at = body.start;
-        for field in fields {
-            self.decoded(at..field.range.start, raw, out)?;
-            let value = self.expr(&field.value);
-            if value.kind == ValueKind::Refused {
-                return Err(Box::new(value));
-            }
-            if let Some(debug) = &field.debug {
-                out.push_str(self.source(debug));
-            }
-            let mut spec = String::new();
-            if let Some(s) = &field.spec {
-                self.formatted(&s.range, raw, &s.fields, &mut spec)?;
-            }
-            // `{x=}` shows `repr(x)` unless told otherwise.
-            let implied = field.debug.is_some() && field.spec.is_none();
-            let conversion = field.conversion.or(implied.then_some('r'));
-            match format::field(&value, conversion, &spec) {
-                Ok(text) => {
-                    self.spend(text.len(), &field.range)?;
-                    out.push_str(&text);
-                }
-                Err(message) => return Err(Box::new(self.refused(&field.range, message))),
-            }
-            at = field.range.end;
-        }
-        self.decoded(at..body.end, raw, out)
-    }
-
-    fn decoded(&mut self, range: TextRange, raw: bool, out: &mut String) -> Result<(), Box<Value>> {
-        string::decode(self.source(&range), raw, true, out).map_err(|refusal| {
-            self.refused_text(range.start, refusal);
-            Box::new(self.value(ValueKind::Refused, &range))
-        })
-    }
 }
 
 fn renumber_value(value: &mut Value, range: &TextRange, renumber: &impl Fn(&TextRange) -> TextRange) {
@@ -493,14 +317,6 @@ fn renumber_value(value: &mut Value, range: &TextRange, renumber: &impl Fn(&Text
     }
 }
 
-fn integer(kind: &ValueKind) -> i128 {
-    match kind {
-        ValueKind::Int(n) => *n,
-        ValueKind::Bool(b) => i128::from(*b),
-        _ => 0,
-    }
-}
-
 /// About how many bytes a value holds.
 fn weight(value: &Value) -> usize {
     64 + match &value.kind {
@@ -512,64 +328,6 @@ fn weight(value: &Value) -> usize {
         ValueKind::Dict(pairs) => pairs.iter().map(|(k, v)| weight(k) + weight(v)).sum(),
         ValueKind::Call(call) => call.arguments.iter().map(|a| weight(&a.value)).sum(),
         _ => 0,
-    }
-}
-
-/// A dictionary's key as Python compares it: `1`, `1.0` and `True` are one.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Key {
-    None,
-    Number(i128),
-    Float(u64),
-    Str(String),
-    Bytes(Vec<u8>),
-}
-
-fn key_of(value: &Value) -> Option<Key> {
-    match &value.kind {
-        ValueKind::None => Some(Key::None),
-        ValueKind::Int(n) => Some(Key::Number(*n)),
-        ValueKind::Bool(b) => Some(Key::Number(i128::from(*b))),
-        ValueKind::Float(f) if f.fract() == 0.0 && f.abs() < 1e30 => Some(Key::Number(*f as i128)),
-        ValueKind::Float(f) => Some(Key::Float(f.to_bits())),
-        ValueKind::Str(s) => Some(Key::Str(s.clone())),
-        ValueKind::Bytes(b) => Some(Key::Bytes(b.clone())),
-        _ => None,
-    }
-}
-
-/// Can Python look the value up in a dictionary?
-fn hashable(value: &Value) -> bool {
-    match &value.kind {
-        ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_) => false,
-        ValueKind::Tuple(items) => items.iter().all(hashable),
-        _ => true,
-    }
-}
-
-/// Python keeps the first key and the last value.
-fn insert(
-    pairs: &mut Vec<(Value, Value)>,
-    index: &mut HashMap<Key, (usize, bool)>,
-    key: Value,
-    value: Value,
-    written: bool,
-) {
-    match key_of(&key) {
-        Some(k) => match index.get_mut(&k) {
-            Some((i, here)) => {
-                // The value's place is the one that counts, so the key moves with it.
-                if let Some(pair) = pairs.get_mut(*i) {
-                    *pair = (Value { kind: pair.0.kind.clone(), ..key }, value);
-                }
-                *here |= written;
-            }
-            None => {
-                index.insert(k, (pairs.len(), written));
-                pairs.push((key, value));
-            }
-        },
-        None => pairs.push((key, value)),
     }
 }
 

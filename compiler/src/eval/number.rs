@@ -47,14 +47,52 @@ pub(crate) fn arithmetic(operator: &str, a: i128, b: i128) -> Result<i128, &'sta
             let r = a.checked_rem(b).ok_or(LARGE)?;
             Ok(if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
         }
-        "**" if b < 0 => Err("a negative exponent makes a float, whose arithmetic is not read"),
+        "**" if b < 0 => {
+            Err("a negative exponent makes a float power, which depends on the C library of the machine")
+        }
         "**" => match (a, u32::try_from(b)) {
             (0 | 1, _) => Ok(if b == 0 { 1 } else { a }),
             (-1, _) => Ok(if b % 2 == 0 { 1 } else { -1 }),
             (_, Ok(b)) => a.checked_pow(b).ok_or(LARGE),
             (_, Err(_)) => Err(LARGE),
         },
-        "/" => Err("`/` makes a float, whose arithmetic is not read: use `//`"),
         _ => Err("this operator is not read in a declaration"),
     }
+}
+
+/// Arithmetic that makes a float: with a float in it, or `/` of integers. As CPython's `float` does it.
+pub(crate) fn float_arithmetic(operator: &str, a: f64, b: f64) -> Result<f64, &'static str> {
+    match operator {
+        "+" => Ok(a + b),
+        "-" => Ok(a - b),
+        "*" => Ok(a * b),
+        "/" | "//" | "%" if b == 0.0 => Err("this divides by zero"),
+        "/" => Ok(a / b),
+        "//" => Ok(divided(a, b).0),
+        "%" => Ok(divided(a, b).1),
+        "**" => Err("a power of floats depends on the C library of the machine: write the result"),
+        _ => Err("this operator is not read in a declaration"),
+    }
+}
+
+/// `divmod(a, b)` of floats: the remainder has the divisor's sign, and the quotient is the nearest whole number.
+fn divided(a: f64, b: f64) -> (f64, f64) {
+    let mut rest = a % b;
+    let mut quotient = (a - rest) / b;
+    if rest == 0.0 {
+        rest = 0.0_f64.copysign(b);
+    } else if (b < 0.0) != (rest < 0.0) {
+        rest += b;
+        quotient -= 1.0;
+    }
+    if quotient == 0.0 {
+        return (0.0_f64.copysign(a / b), rest);
+    }
+    let floor = quotient.floor();
+    (if quotient - floor > 0.5 { floor + 1.0 } else { floor }, rest)
+}
+
+/// An integer as the float that Python makes of it in arithmetic; `None` where that float is another number.
+pub(crate) fn exact(n: i128) -> Option<f64> {
+    (n.unsigned_abs() <= 1 << 53).then_some(n as f64)
 }

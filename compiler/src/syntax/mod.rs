@@ -3,6 +3,7 @@
 
 pub(crate) mod ast;
 mod convert;
+mod group;
 mod quick;
 mod recover;
 mod scan;

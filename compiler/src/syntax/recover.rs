@@ -2,15 +2,14 @@
 //! layout as witnesses, and every piece between commas is read alone.
 
 use super::ast::*;
+use super::group::Group;
 use super::scan::HeadLines;
 use super::{parse, parse_clean, with_newlines};
 use crate::finding::TextRange;
-use crate::items::{Lexer, is_name_byte, line_end, newline_length};
+use crate::items::{Lexer, is_name_byte, line_end};
 
 /// Nesting of pieces within pieces.
 const DEPTH: u32 = 40;
-/// Pieces read alone in one group; more are an attack, not a declaration.
-const PIECES: usize = 4_000;
 
 /// A head that has an error somewhere.
 pub(super) fn head(text: &str, lines: &HeadLines, errors: &mut Vec<SyntaxError>) -> Head {
@@ -96,7 +95,7 @@ fn error_range(tree: &tree_sitter::Tree, source: &str) -> TextRange {
 }
 
 /// White space, comments and continuations off both ends.
-fn trimmed(text: &str, range: TextRange) -> TextRange {
+pub(super) fn trimmed(text: &str, range: TextRange) -> TextRange {
     let bytes = text.as_bytes();
     let (mut start, end) = (range.start, range.end.min(bytes.len()));
     while start < end {
@@ -188,7 +187,7 @@ pub(super) fn expression(text: &str, range: TextRange, errors: &mut Vec<SyntaxEr
 }
 
 /// An error's range on character boundaries, and not empty where it can be helped.
-fn snapped(text: &str, mut at: TextRange, all: &TextRange) -> TextRange {
+pub(super) fn snapped(text: &str, mut at: TextRange, all: &TextRange) -> TextRange {
     if at.is_empty() {
         at = all.clone();
     }
@@ -305,176 +304,4 @@ fn colon(text: &str, piece: &TextRange) -> Option<usize> {
         i += 1;
     }
     None
-}
-
-/// A bracket, what is in it, and what is wrong with it.
-struct Group {
-    open: usize,
-    /// Between the brackets.
-    inner: TextRange,
-    close: Option<usize>,
-    /// Between the commas.
-    pieces: Vec<TextRange>,
-    /// Closing brackets that close nothing.
-    stray: Vec<usize>,
-    /// Commas with nothing before them.
-    stray_commas: Vec<usize>,
-    /// Line ends where a comma is missing.
-    missing_commas: Vec<usize>,
-    /// A string in it is not closed: that is the mistake, and which bracket closes what is a guess.
-    open_string: bool,
-}
-
-impl Group {
-    fn read(text: &str, open: usize, limit: usize) -> Group {
-        let bytes = &text.as_bytes()[..limit];
-        let mut lexer = Lexer::new(&text[..limit]);
-        let mut group = Group {
-            open,
-            inner: open + 1..limit,
-            close: None,
-            pieces: Vec::new(),
-            stray: Vec::new(),
-            stray_commas: Vec::new(),
-            missing_commas: Vec::new(),
-            open_string: false,
-        };
-        // Each open bracket with the column of the line that it stands in.
-        let line_start = memchr::memrchr2(b'\n', b'\r', &bytes[..open]).map_or(0, |n| n + 1);
-        let mut column = indentation(bytes, line_start);
-        let mut stack = vec![(open, column)];
-        let mut from = open + 1;
-        let mut i = open + 1;
-        while let Some(&b) = bytes.get(i) {
-            match b {
-                b'"' | b'\'' => {
-                    let string = lexer.string(from, i);
-                    group.open_string |= !string.closed;
-                    i = string.end;
-                    continue;
-                }
-                b'#' => {
-                    i = line_end(bytes, i);
-                    continue;
-                }
-                b'(' | b'[' | b'{' => stack.push((i, column)),
-                b')' | b']' | b'}' => {
-                    let matching = stack.iter().rposition(|(at, _)| closes(bytes[*at], b));
-                    match matching {
-                        Some(0) => {
-                            group.close = Some(i);
-                            group.inner.end = i;
-                            break;
-                        }
-                        Some(level) => {
-                            // What was opened since is never closed: its own piece tells when it is read.
-                            stack.truncate(level);
-                        }
-                        None => group.stray.push(i),
-                    }
-                }
-                b',' if stack.len() == 1 => {
-                    if blank(text, from..i) {
-                        group.stray_commas.push(i);
-                    } else {
-                        group.pieces.push(from..i);
-                    }
-                    from = i + 1;
-                }
-                b'\n' | b'\r' => {
-                    let next = i + newline_length(bytes, i);
-                    column = indentation(bytes, next);
-                    let line = Group::new_line(bytes, &mut stack, next, column);
-                    let seam = stack.len() == 1 && line && !blank(text, from..i);
-                    if seam {
-                        group.missing_commas.push(i);
-                        group.pieces.push(from..i);
-                        from = next;
-                    }
-                    i = next;
-                    continue;
-                }
-                _ => {}
-            }
-            i += 1;
-        }
-        let end = group.inner.end;
-        if !blank(text, from..end) {
-            group.pieces.push(from..end);
-        }
-        group
-    }
-
-    /// Gives up inner brackets when a new line stands no deeper than the line that opened them. Tells whether the
-    /// line begins with `name=`.
-    fn new_line(bytes: &[u8], stack: &mut Vec<(usize, usize)>, at: usize, column: usize) -> bool {
-        let i = at + column;
-        match bytes.get(i) {
-            None | Some(b'\n' | b'\r' | b'#' | b')' | b']' | b'}') => return false,
-            _ => {}
-        }
-        let begins_argument = {
-            let rest = &bytes[i..];
-            let name = rest.iter().position(|b| !is_name_byte(*b)).unwrap_or(rest.len());
-            let after = rest[name..].iter().position(|b| *b != b' ').map_or(rest.len(), |n| name + n);
-            name > 0 && rest.get(after) == Some(&b'=') && rest.get(after + 1) != Some(&b'=')
-        };
-        if begins_argument {
-            while stack.len() > 1 && stack.last().is_some_and(|(_, opened_in)| *opened_in >= column) {
-                stack.pop();
-            }
-        }
-        begins_argument
-    }
-
-    fn report(&self, text: &str, errors: &mut Vec<SyntaxError>) {
-        if self.open_string {
-            return;
-        }
-        let mut add = |at: usize, message: &str, unclosed| {
-            let range = snapped(text, at..at + 1, &(at..at + 1));
-            errors.push(SyntaxError { range, message: message.to_owned(), unclosed });
-        };
-        if self.close.is_none() {
-            add(self.open, "the bracket is never closed", true);
-        }
-        self.stray.iter().take(20).for_each(|at| add(*at, "the bracket closes nothing", false));
-        self.stray_commas.iter().take(20).for_each(|at| add(*at, "nothing stands before this comma", false));
-        self.missing_commas
-            .iter()
-            .take(20)
-            .for_each(|at| add(at.saturating_sub(1), "a comma is missing here", false));
-    }
-
-    /// What follows the closing bracket.
-    fn rest(&self, text: &str, end: usize) -> Option<TextRange> {
-        let rest = trimmed(text, self.close? + 1..end);
-        (!rest.is_empty()).then_some(rest)
-    }
-
-    fn pieces<T>(
-        &self,
-        errors: &mut Vec<SyntaxError>,
-        mut read: impl FnMut(TextRange, &mut Vec<SyntaxError>) -> T,
-    ) -> Vec<T> {
-        if self.pieces.len() > PIECES {
-            let message = "invalid syntax in a group too large to be read piece by piece".to_owned();
-            errors.push(SyntaxError { range: self.open..self.open + 1, message, unclosed: true });
-            return Vec::new();
-        }
-        self.pieces.iter().map(|piece| read(piece.clone(), errors)).collect()
-    }
-}
-
-fn closes(open: u8, close: u8) -> bool {
-    matches!((open, close), (b'(', b')') | (b'[', b']') | (b'{', b'}'))
-}
-
-fn blank(text: &str, range: TextRange) -> bool {
-    trimmed(text, range).is_empty()
-}
-
-/// White space at the start of a line.
-fn indentation(bytes: &[u8], line_start: usize) -> usize {
-    bytes.get(line_start..).unwrap_or(&[]).iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
 }

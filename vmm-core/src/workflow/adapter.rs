@@ -47,7 +47,21 @@ pub(super) async fn call(
             sink(piece);
         }
     };
-    Machine::connect(home, name)?.call(call.clone(), on_output, ctx).await
+    let machine = Machine::connect(home, name)?;
+    check_arguments(home, &machine.info()?, call)?;
+    machine.call(call.clone(), on_output, ctx).await
+}
+
+/// Holds the arguments against what the machine was built from, if that is still there.
+fn check_arguments(home: &Home, info: &MachineInfo, call: &CallRequest) -> Result<()> {
+    match artifacts::load(home, &info.workload) {
+        Ok(record) if record.ir_hash == info.ir_hash => {
+            let app = record.workload.apps.iter().find(|app| app.name == info.app);
+            app.map_or(Ok(()), |app| super::arguments::check(app, call))
+        }
+        // Built anew meanwhile, or gone: the guest checks for itself.
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn list(home: &Home) -> Result<Vec<MachineInfo>> {

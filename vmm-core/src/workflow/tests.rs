@@ -66,3 +66,39 @@ async fn a_cancelled_context_starts_nothing() {
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written");
 }
+
+#[test]
+fn arguments_are_held_against_the_schema_before_anything_boots() {
+    let mut app = workload("w", &["a"]).apps.remove(0);
+    let function = |name: &str, primary: bool| workload_ir::Entrypoint::Function {
+        language: "python".into(),
+        module: "m".into(),
+        function: name.into(),
+        format: workload_ir::Format::Json,
+        working_dir: "/app".into(),
+        env: Default::default(),
+        primary,
+        concurrency: None,
+        args_schema: Some(serde_json::json!({
+            "type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": primary,
+        })),
+        return_schema: None,
+    };
+    app.entrypoints = vec![function("other", false), function("run", true)];
+    let call = |function: Option<&str>, kwargs: serde_json::Value| {
+        let request = CallRequest {
+            function: function.map(str::to_owned),
+            kwargs: kwargs.as_object().cloned().unwrap_or_default(),
+            ..CallRequest::default()
+        };
+        arguments::check(&app, &request)
+    };
+    call(None, serde_json::json!({"n": 1, "more": 1})).unwrap();
+    call(Some("other"), serde_json::json!({"n": 1})).unwrap();
+    call(Some("absent"), serde_json::json!({"n": "x"})).unwrap();
+    let error = call(None, serde_json::json!({"n": "x"})).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("`n` must be an integer, it is a string"), "{error}");
+    let error = call(Some("other"), serde_json::json!({"more": 1})).unwrap_err();
+    assert!(error.to_string().contains("there is no `more`: there are `n`"), "{error}");
+}
