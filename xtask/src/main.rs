@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod dist;
+mod fuzz;
 mod picture;
 mod setup;
 mod sh;
@@ -22,6 +23,7 @@ cargo xtask COMMAND [OPTIONS]
   test [SUITE…] [--yes]       run the tests: all suites, or those named
   test --list                 list the suites
   bench [NAME…] [--fifty]     measure: lsp, compiler, check, boot, rebuild, agent; prints a table
+  fuzz [TARGET] [--seconds N] feed the compiler damaged files (bytes, fixtures) for N seconds (60)
   setup [--yes]               install what the other commands need (asks before using root)
   build [--release]           build the programs and the guest agent
   dist                        pack the programs into target/dist
@@ -51,6 +53,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "demo" => demo::run(&options),
         "test" => test::run(&options),
         "bench" => bench::run(&options),
+        "fuzz" => fuzz::run(&options),
         "setup" => setup::ensure(setup::EVERYTHING, options.yes),
         "build" => {
             build::programs(if options.has("release") { build::RELEASE } else { build::DEV }).map(|_| ())

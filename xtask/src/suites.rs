@@ -163,6 +163,14 @@ pub const SUITES: &[Suite] = &[
         work: Work::Program(&["python3", "sdk/python/run_tests.py"]),
     },
     Suite {
+        name: "packages",
+        about: "the splitter against CPython on ten large packages",
+        needs: &[setup::CC, setup::PYTHON, setup::PIP],
+        programs: false,
+        when: When::InCi,
+        work: Work::Program(&["python3", "compiler/tests/python/packages.py"]),
+    },
+    Suite {
         name: "nvim",
         about: "the Neovim plugin in a real Neovim, against the real server",
         needs: &[setup::CC, setup::PYTHON, setup::VENV],
