@@ -70,7 +70,7 @@ async fn a_cancelled_context_starts_nothing() {
 #[test]
 fn arguments_are_held_against_the_schema_before_anything_boots() {
     let mut app = workload("w", &["a"]).apps.remove(0);
-    let function = |name: &str, primary: bool| workload_ir::Entrypoint::Function {
+    let function = |name: &str, primary: bool| Entrypoint::Function {
         language: "python".into(),
         module: "m".into(),
         function: name.into(),
