@@ -35,9 +35,11 @@ if (server !== '') {
   }
 }
 const vsce = join('node_modules', '@vscode', 'vsce', 'vsce');
-execFileSync(process.execPath, [vsce, 'package', '--no-dependencies', '--skip-license', '--allow-missing-repository', '--target', target, '--out', out], { stdio: 'inherit' });
+execFileSync(process.execPath, [vsce, 'package', '--no-dependencies', '--no-rewrite-relative-links', '--skip-license', '--allow-missing-repository', '--target', target, '--out', out], { stdio: 'inherit' });
 const { size } = statSync(out);
-if (!existsSync(out) || size > 15 << 20) {
-  console.error(`${out} has ${(size / (1 << 20)).toFixed(1)} MiB; 15 are the most`);
+// Programs for tests are not optimized, and larger than those that are shipped.
+const most = server.includes('/debug/') ? 60 : 15;
+if (!existsSync(out) || size > most << 20) {
+  console.error(`${out} has ${(size / (1 << 20)).toFixed(1)} MiB; ${most} are the most`);
   process.exit(1);
 }
