@@ -116,6 +116,12 @@ pub struct LaunchFlags {
     /// Give up when the function is not ready after this long
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "120s")]
     pub boot_timeout: Duration,
+    /// Make a snapshot first if there is none that fits; machines then start from it
+    #[arg(long, conflicts_with = "no_snapshot")]
+    pub snapshot: bool,
+    /// Boot, even if there is a snapshot to start from
+    #[arg(long, env = "MVM_NO_SNAPSHOT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_snapshot: bool,
 }
 
 /// `mvmctl build`

@@ -10,7 +10,8 @@ use workload_ir::{App, Entrypoint, Workload};
 
 use crate::build::{BuildRecord, BuildRequest};
 use crate::machine::{
-    CallOutcome, CallRequest, Clocks, ConnectTo, HypervisorChoice, MachineInfo, Output, UpRequest,
+    CallOutcome, CallRequest, Clocks, ConnectTo, HypervisorChoice, MachineInfo, Output, SnapshotUse,
+    UpRequest,
 };
 use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage};
 
@@ -52,6 +53,8 @@ pub struct LaunchOptions {
     pub connect_to: Vec<ConnectTo>,
     /// How long until the function must be ready.
     pub boot_timeout: Duration,
+    /// Whether the machine starts from a snapshot.
+    pub snapshot: SnapshotUse,
 }
 
 impl Default for LaunchOptions {
@@ -60,6 +63,7 @@ impl Default for LaunchOptions {
             hypervisor: HypervisorChoice::Auto,
             connect_to: Vec::new(),
             boot_timeout: BOOT_TIMEOUT,
+            snapshot: SnapshotUse::IfThere,
         }
     }
 }
@@ -103,6 +107,8 @@ pub struct RunReport {
     pub hypervisor: String,
     /// The three clocks of the machine.
     pub clocks: Clocks,
+    /// The machine was restored from a snapshot.
+    pub restored: bool,
     /// Build (as [`Stage::Image`]), boot, call and stop.
     pub steps: Vec<StepTime>,
 }
@@ -198,7 +204,8 @@ pub async fn run(home: &Home, request: RunRequest, ctx: &Context) -> Result<RunR
 
     let (info, outcome) = outcome?;
     stopped?;
-    Ok(RunReport { outcome, ir_hash, hypervisor: info.hypervisor, clocks: info.clocks, steps })
+    let MachineInfo { hypervisor, clocks, restored, .. } = info;
+    Ok(RunReport { outcome, ir_hash, hypervisor, clocks, restored, steps })
 }
 
 // One step of `run`; its parts are `run`'s own locals, which a struct would only rename.
@@ -236,7 +243,32 @@ async fn start(
     ctx: &Context,
 ) -> Result<MachineInfo> {
     ctx.check()?;
-    let request = UpRequest {
+    adapter::up(home, request(build, app, name, launch, ephemeral), ctx).await
+}
+
+/// Makes the snapshot of one app of a built workload, if there is none that fits: what is started from then on is
+/// restored. Says whether there was one.
+pub async fn freeze(
+    home: &Home,
+    record: BuildRecord,
+    app: Option<&str>,
+    launch: &LaunchOptions,
+    ctx: &Context,
+) -> Result<bool> {
+    ctx.check()?;
+    let app = select_app(&record.workload, app)?.name.clone();
+    let name = machine_name(&record.workload, &app);
+    adapter::freeze(home, request(record, app, name, launch, true), ctx).await
+}
+
+fn request(
+    build: BuildRecord,
+    app: String,
+    name: String,
+    launch: &LaunchOptions,
+    ephemeral: bool,
+) -> UpRequest {
+    UpRequest {
         build,
         app,
         name,
@@ -244,8 +276,8 @@ async fn start(
         connect_to: launch.connect_to.clone(),
         boot_timeout: launch.boot_timeout,
         ephemeral,
-    };
-    adapter::up(home, request, ctx).await
+        snapshot: launch.snapshot,
+    }
 }
 
 /// The app that is meant: the named one, or the only one.

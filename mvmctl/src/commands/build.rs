@@ -1,7 +1,7 @@
 //! `mvmctl build` and `mvmctl up`.
 
 use serde_json::json;
-use vmm_core::machine::MachineInfo;
+use vmm_core::machine::{MachineInfo, SnapshotUse};
 use vmm_core::workflow::{self, BuildOptions, LaunchOptions};
 use vmm_core::{Context, Home};
 
@@ -69,6 +69,11 @@ pub fn launch_options(flags: LaunchFlags) -> LaunchOptions {
         hypervisor: flags.hypervisor.into(),
         connect_to: flags.connect_to,
         boot_timeout: flags.boot_timeout,
+        snapshot: match (flags.no_snapshot, flags.snapshot) {
+            (true, _) => SnapshotUse::Never,
+            (false, true) => SnapshotUse::Make,
+            (false, false) => SnapshotUse::IfThere,
+        },
     }
 }
 

@@ -121,6 +121,7 @@ mod tests {
             started_at: 0,
             ir_hash: String::new(),
             clocks: Default::default(),
+            restored: false,
         };
         let text = table(&[info]);
         let mut lines = text.lines();

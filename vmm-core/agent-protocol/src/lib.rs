@@ -4,10 +4,12 @@
 pub mod codec;
 pub mod message;
 pub mod mux;
+pub mod snapshot;
 
 pub use codec::{CodecError, read_message, write_message};
 pub use message::*;
 pub use mux::{Mux, Side, Stream};
+pub use snapshot::{FreezeAt, Resume};
 
 /// Versions of the protocol this crate speaks, lowest and highest. The agent names its range in [`Hello`], the
 /// host picks the highest both know and refuses by itself when there is none.

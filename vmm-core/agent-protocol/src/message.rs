@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::{FreezeAt, Resume};
+
 /// What the agent says on the control stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -15,6 +17,8 @@ pub enum GuestMessage {
         /// Microseconds since the guest's kernel started.
         uptime_us: u64,
     },
+    /// As far as [`Activation::freeze`] says, and quiet: the host ends the session and freezes the machine.
+    Frozen,
     /// The machine could not become ready, or could not stay so. The machine powers off after this.
     Failed {
         /// What was being done.
@@ -52,6 +56,8 @@ pub enum HostMessage {
     },
     /// What this machine is for. Sent once.
     Activate(Box<Activation>),
+    /// The machine was frozen and this is one of its lives. First message of the new session, after the greeting.
+    Resume(Box<Resume>),
     /// Stop what runs and power off.
     Shutdown {
         /// Milliseconds for hooks and processes to end by themselves.
@@ -86,6 +92,9 @@ pub struct Activation {
     pub proxy: bool,
     /// Memory file systems.
     pub tmpfs: Vec<TmpfsSpec>,
+    /// Where to stop, to be frozen.
+    #[serde(default)]
+    pub freeze: Option<FreezeAt>,
 }
 
 /// What the machine does once it is activated.

@@ -4,7 +4,7 @@ Start-up time is the product here, so only built-in modules are imported before 
 """
 
 import sys
-from posix import _exit, getpid, read, set_inheritable, stat, write
+from posix import _exit, environ, getpid, putenv, read, set_inheritable, stat, urandom, write
 
 CHANNEL = 3
 MAX_RESULT = 16 << 20
@@ -234,10 +234,37 @@ def flush():
             pass
 
 
+def resume(env):
+    """This process was frozen and is one of its lives: what was random before is drawn anew, what comes late is set."""
+    for key, value in env.items():
+        if "os" in sys.modules:
+            sys.modules["os"].environ[key] = value
+        else:
+            putenv(key, value)
+            environ[key.encode()] = value.encode()
+    for module, renew in (
+        ("random", lambda random: random.seed()),
+        ("numpy.random", lambda random: random.seed()),
+        ("_ssl", lambda ssl: ssl.RAND_add(urandom(64), 64.0)),
+        ("uuid", lambda uuid: vars(uuid).update(_node=None, _last_timestamp=None)),
+        ("tempfile", lambda tempfile: vars(tempfile).update(_name_sequence=None)),
+    ):
+        if module in sys.modules:
+            try:
+                renew(sys.modules[module])
+            except BaseException:
+                pass  # a module of this name that is another's
+    send('{"event":"ready"}')
+
+
 def main():
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
     start = receive()
+    if "hold" in start:
+        send('{"event":"ready"}')
+        resume(receive()["resume"]["env"])
+        start = receive()
     sys.argv = [""]
     set_path(start["working_dir"], start["python_path"])
     functions, failure = load(start["functions"])
@@ -249,6 +276,9 @@ def main():
     own = getpid()
     while True:
         call = receive()
+        if "resume" in call:
+            resume(call["resume"]["env"])
+            continue
         text = encode(invoke(functions[call["function"]], call["args"], call["kwargs"]))
         flush()
         if getpid() != own:

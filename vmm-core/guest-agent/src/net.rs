@@ -10,9 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_protocol::{Connected, Destination, MAX_CONTROL, Mux, Open, Stream, read_message, write_message};
+use agent_protocol::{Connected, Destination, MAX_CONTROL, Open, Stream, read_message, write_message};
 
 use crate::boot::{BootError, Doing};
+use crate::line::Line;
 use crate::sys;
 
 /// Where the HTTP proxy listens.
@@ -73,13 +74,13 @@ fn write_file(path: &str, text: &str) -> Result<(), BootError> {
 }
 
 /// Carries every connection to one of the addresses to the host.
-pub fn listen(mux: &Mux, bound: Vec<(SocketAddr, Destination)>) -> Result<(), BootError> {
+pub fn listen(line: &Line, bound: Vec<(SocketAddr, Destination)>) -> Result<(), BootError> {
     for (address, destination) in bound {
         let listener = TcpListener::bind(address).doing(|| format!("listening on {address}"))?;
-        let mux = mux.clone();
+        let line = line.clone();
         crate::spawn("egress", move || {
-            accept_forever(&listener, &mux, move |mux, client| {
-                if let Ok(stream) = connect(mux, &destination) {
+            accept_forever(&listener, &line, move |line, client| {
+                if let Ok(stream) = connect(line, &destination) {
                     splice(client, stream);
                 }
             });
@@ -92,15 +93,15 @@ pub fn listen(mux: &Mux, bound: Vec<(SocketAddr, Destination)>) -> Result<(), Bo
 /// Serves each connection in a thread of its own.
 pub fn accept_forever(
     listener: &TcpListener,
-    mux: &Mux,
-    serve: impl Fn(&Mux, TcpStream) + Clone + Send + 'static,
+    line: &Line,
+    serve: impl Fn(&Line, TcpStream) + Clone + Send + 'static,
 ) {
     for client in listener.incoming() {
         match client {
             Ok(client) => {
-                let (mux, serve) = (mux.clone(), serve.clone());
+                let (line, serve) = (line.clone(), serve.clone());
                 // Without a thread the connection is dropped, which its client sees at once.
-                let _ = crate::spawn("connection", move || serve(&mux, client));
+                let _ = crate::spawn("connection", move || serve(&line, client));
             }
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
@@ -108,8 +109,8 @@ pub fn accept_forever(
 }
 
 /// Asks the host for a connection; the error is the host's reason.
-pub fn connect(mux: &Mux, destination: &Destination) -> Result<Stream, String> {
-    let stream = mux.open().map_err(|e| e.to_string())?;
+pub fn connect(line: &Line, destination: &Destination) -> Result<Stream, String> {
+    let stream = line.open().map_err(|e| e.to_string())?;
     let open = Open::Connect(destination.clone());
     write_message(&stream, &open, MAX_CONTROL).map_err(|e| e.to_string())?;
     let answer: Connected = read_message(&stream, MAX_CONTROL).map_err(|e| e.to_string())?;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_protocol::{MAX_CONTROL, Open, Output, Stream, write_message};
 
+use crate::line::Line;
+
 /// The stream of logs to the host.
 #[derive(Clone)]
 pub struct Logs {
@@ -14,10 +16,14 @@ pub struct Logs {
 
 impl Logs {
     /// Opens the stream.
-    pub fn open(mux: &agent_protocol::Mux) -> std::io::Result<Logs> {
-        let stream = mux.open()?;
-        write_message(&stream, &Open::Logs, MAX_CONTROL).map_err(std::io::Error::other)?;
-        Ok(Logs { stream: Arc::new(Mutex::new(stream)) })
+    pub fn open(line: &Line) -> std::io::Result<Logs> {
+        Ok(Logs { stream: Arc::new(Mutex::new(open(line)?)) })
+    }
+
+    /// Goes over to another session.
+    pub fn reopen(&self, line: &Line) -> std::io::Result<()> {
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = open(line)?;
+        Ok(())
     }
 
     /// Sends a piece of output. Errors are the end of the channel, which others notice.
@@ -33,6 +39,12 @@ impl Logs {
     pub fn note(&self, text: &str) {
         self.send("agent", &format!("{text}\n"));
     }
+}
+
+fn open(line: &Line) -> std::io::Result<Stream> {
+    let stream = line.open()?;
+    write_message(&stream, &Open::Logs, MAX_CONTROL).map_err(std::io::Error::other)?;
+    Ok(stream)
 }
 
 /// Decodes a byte stream piece by piece.

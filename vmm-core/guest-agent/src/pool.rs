@@ -27,6 +27,14 @@ pub struct Config {
     pub start_message: String,
     /// Number and life of the workers.
     pub pool: PoolSpec,
+    /// The first workers import nothing before they are resumed.
+    pub hold: bool,
+}
+
+/// What workers are told after a freeze.
+struct Resumption {
+    env: BTreeMap<String, String>,
+    done: mpsc::Sender<Result<(), StartError>>,
 }
 
 /// A call on its way.
@@ -51,6 +59,7 @@ struct State {
     queue: VecDeque<Job>,
     wakers: Vec<UnixStream>,
     stopping: bool,
+    resumption: Option<Arc<Resumption>>,
 }
 
 /// A pool.
@@ -62,8 +71,7 @@ pub struct Pool {
 impl Pool {
     /// Starts all workers and waits until they are ready.
     pub fn start(config: Config, reaper: &Reaper, logs: &Logs) -> Result<Pool, StartError> {
-        let failed =
-            |e: io::Error| StartError { message: format!("starting a worker: {e}"), detail: String::new() };
+        let failed = |e: io::Error| StartError::of(format!("starting a worker: {e}"));
         let size = config.pool.size.max(1);
         let shared = Arc::new(Shared {
             config,
@@ -82,12 +90,27 @@ impl Pool {
             crate::spawn("worker", move || shared.serve(&wake, &ready)).map_err(failed)?;
         }
         for _ in 0..size {
-            all_ready.recv().unwrap_or(Err(StartError {
-                message: "a worker thread ended".into(),
-                detail: String::new(),
-            }))?;
+            all_ready.recv().unwrap_or_else(|_| Err(StartError::of("a worker thread ended")))?;
         }
         Ok(Pool { shared })
+    }
+
+    /// What tells it from another pool.
+    pub fn id(&self) -> usize {
+        Arc::as_ptr(&self.shared) as usize
+    }
+
+    /// Has every worker take up its life after a freeze, with this environment added, and waits until they have.
+    pub fn resume(&self, env: &BTreeMap<String, String>) -> Result<(), StartError> {
+        let (done, all_done) = mpsc::channel();
+        let mut state = self.shared.lock();
+        state.resumption = Some(Arc::new(Resumption { env: env.clone(), done }));
+        state.wake();
+        drop(state);
+        for _ in 0..self.shared.config.pool.size.max(1) {
+            all_done.recv().unwrap_or_else(|_| Err(StartError::of("a worker thread ended")))?;
+        }
+        Ok(())
     }
 
     /// Queues a call; its stream says so if there is no room.
@@ -137,8 +160,13 @@ impl Shared {
                 return;
             }
         };
-        let mut failures = 0;
+        let (mut failures, mut resumed) = (0, false);
         loop {
+            if !resumed && let Some(resumption) = self.resumption() {
+                resumed = true;
+                let taken_up = self.take_up(worker.take(), &resumption.env);
+                let _ = resumption.done.send(taken_up.map(|live| worker = Some(live)));
+            }
             let job = {
                 let mut state = self.lock();
                 if state.stopping {
@@ -164,7 +192,7 @@ impl Shared {
                 }
                 (Some(job), None) => self.lock().queue.push_front(job),
                 (None, Some(live)) => {
-                    let alive = live.idle(wake, &mut |stream, text| self.logs.send(stream, text));
+                    let alive = live.idle(wake, &mut self.sink());
                     let _ = { wake }.read(&mut [0; 64]);
                     if !alive {
                         self.logs.note("a worker ended by itself; starting another");
@@ -186,8 +214,32 @@ impl Shared {
         }
     }
 
+    fn resumption(&self) -> Option<Arc<Resumption>> {
+        self.lock().resumption.clone()
+    }
+
     fn new_worker(&self) -> Result<Worker, StartError> {
-        Worker::start(&self.config, &self.reaper, &mut |stream, text| self.logs.send(stream, text))
+        let late = self.resumption();
+        let mut worker = Worker::start(&self.config, &self.reaper, &mut self.sink())?;
+        if let Some(late) = late.filter(|_| self.config.hold) {
+            self.resume(&mut worker, &late.env)?;
+        }
+        Ok(worker)
+    }
+
+    /// A worker after a freeze: the one that was frozen, or another if that has ended.
+    fn take_up(&self, worker: Option<Worker>, env: &BTreeMap<String, String>) -> Result<Worker, StartError> {
+        let Some(mut worker) = worker else { return self.new_worker() };
+        self.resume(&mut worker, env)?;
+        Ok(worker)
+    }
+
+    fn resume(&self, worker: &mut Worker, env: &BTreeMap<String, String>) -> Result<(), StartError> {
+        worker.resume(&self.config, env, &mut self.sink())
+    }
+
+    fn sink(&self) -> impl FnMut(&str, &str) {
+        |stream, text| self.logs.send(stream, text)
     }
 
     /// Runs a call; false when the worker must be replaced.

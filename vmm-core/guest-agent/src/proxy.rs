@@ -5,9 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use agent_protocol::{Destination, Mux};
+use agent_protocol::Destination;
 
 use crate::boot::{BootError, Doing};
+use crate::line::Line;
 use crate::net;
 
 /// Most bytes of a request's head.
@@ -22,14 +23,14 @@ struct Request {
 }
 
 /// Starts the proxy.
-pub fn start(mux: &Mux) -> Result<(), BootError> {
+pub fn start(line: &Line) -> Result<(), BootError> {
     let listener = TcpListener::bind(net::PROXY).doing(|| "listening for the HTTP proxy".into())?;
-    let mux = mux.clone();
-    crate::spawn("proxy", move || net::accept_forever(&listener, &mux, serve))
+    let line = line.clone();
+    crate::spawn("proxy", move || net::accept_forever(&listener, &line, serve))
         .doing(|| "starting the HTTP proxy".into())
 }
 
-fn serve(mux: &Mux, mut client: TcpStream) {
+fn serve(line: &Line, mut client: TcpStream) {
     let _ = client.set_read_timeout(Some(Duration::from_secs(30)));
     let Ok(copy) = client.try_clone() else { return };
     let mut reader = BufReader::new(copy.take(MAX_HEAD));
@@ -37,7 +38,7 @@ fn serve(mux: &Mux, mut client: TcpStream) {
         Ok(request) => request,
         Err(why) => return refuse(&mut client, "400 Bad Request", why),
     };
-    match net::connect(mux, &request.destination) {
+    match net::connect(line, &request.destination) {
         Err(why) => refuse(&mut client, "403 Forbidden", &why),
         Ok(stream) => {
             let _ = client.set_read_timeout(None);

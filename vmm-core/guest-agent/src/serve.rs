@@ -2,99 +2,68 @@
 //! end is the end of the machine.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use agent_protocol::{
-    Activation, CallOutcome, CallSpec, EntrypointSpec, GuestMessage, Hello, HostMessage, MAX_CALL,
-    MAX_CONTROL, Mux, Open, PROTOCOL_VERSIONS, PoolSpec, Side, Stream, Task, read_message, write_message,
+    Activation, CallOutcome, CallSpec, EntrypointSpec, FreezeAt, GuestMessage, HostMessage, MAX_CALL, Mux,
+    Open, PoolSpec, Resume, Side, Stream, Task, read_message,
 };
 
 use crate::boot::{self, BootError, Doing};
 use crate::commands::{Commands, Ended, Runner};
+use crate::control::{Control, Failure};
+use crate::line::Line;
 use crate::output::Logs;
 use crate::pool::{self, Config, Job, Pool};
 use crate::reaper::Reaper;
-use crate::{cgroup, collect, net, proxy, python, sys};
-
-/// Why a machine is not ready.
-struct Failure {
-    stage: &'static str,
-    message: String,
-    detail: String,
-}
-
-impl Failure {
-    fn new(stage: &'static str, message: impl ToString) -> Self {
-        Failure { stage, message: message.to_string(), detail: String::new() }
-    }
-}
-
-impl From<BootError> for Failure {
-    fn from(error: BootError) -> Self {
-        Failure::new("setting up the guest", error)
-    }
-}
-
-/// Says things on the control stream, from any thread.
-#[derive(Clone)]
-struct Control {
-    stream: Arc<Stream>,
-    writing: Arc<Mutex<()>>,
-}
-
-impl Control {
-    fn say(&self, message: &GuestMessage) {
-        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = write_message(&*self.stream, message, MAX_CONTROL);
-    }
-
-    fn hear(&self) -> Option<HostMessage> {
-        read_message(&*self.stream, MAX_CONTROL).ok()
-    }
-
-    fn fail(&self, failure: Failure) {
-        let Failure { stage, message, detail } = failure;
-        self.say(&GuestMessage::Failed { stage: stage.into(), message, detail });
-        self.stream.finish();
-        // Until the host has read it; the host then ends the machine.
-        let _ = self.stream.read_until(&mut [0; 1], Some(Instant::now() + Duration::from_secs(5)));
-    }
-}
+use crate::worker::StartError;
+use crate::{cgroup, collect, freeze, net, proxy, python, sys};
 
 /// Runs the machine until it is to be powered off.
 pub fn run(started: Duration) -> Result<(), BootError> {
     boot::prepare()?;
     let port = boot::open_port()?;
-    let writer = port.try_clone().doing(|| "opening the port to the host".into())?;
-    let mux = Mux::start(port, writer, Side::Guest).doing(|| "starting the channel".into())?;
-    let Some(stream) = mux.accept() else { return Ok(()) };
-    let control = Control { stream: Arc::new(stream), writing: Arc::default() };
-    control.say(&GuestMessage::Hello(Hello {
-        protocol: PROTOCOL_VERSIONS,
-        agent: env!("CARGO_PKG_VERSION").into(),
-        started_us: started.as_micros() as u64,
-        uptime_us: sys::uptime().as_micros() as u64,
-    }));
+    let session = || {
+        let (reader, writer) = (port.try_clone(), port.try_clone());
+        reader
+            .and_then(|reader| Mux::start(reader, writer?, Side::Guest))
+            .doing(|| "starting the channel".into())
+    };
+    let line = Line::new(session()?);
+    let Some(control) = Control::greet(&line.mux(), started) else { return Ok(()) };
     // The root is set up while the host answers.
     let root = boot::enter_root();
     let Some(activation) = wait_for_activation(&control) else { return Ok(()) };
-    let (machine, ends) =
-        match root.map_err(Failure::from).and_then(|()| Machine::set_up(&mux, &control, activation)) {
-            Ok(machine) => machine,
-            Err(failure) => {
-                control.fail(failure);
-                return Ok(());
-            }
-        };
-    machine.serve(&ends, &mux, &control);
+    let freezes = activation.freeze.is_some();
+    let (machine, ends) = match root.map_err(Failure::from).and_then(|()| Machine::set_up(&line, activation))
+    {
+        Ok(machine) => machine,
+        Err(failure) => {
+            control.fail(failure);
+            return Ok(());
+        }
+    };
+    let control = if freezes {
+        freeze::shrink();
+        let Some((control, resume)) = freeze::hand_over(&line, &control, session)? else { return Ok(()) };
+        if let Err(failure) = machine.resume(&line, &resume) {
+            control.fail(failure);
+            return Ok(());
+        }
+        control
+    } else {
+        control
+    };
+    control.say(&GuestMessage::Ready { uptime_us: sys::uptime().as_micros() as u64 });
+    machine.serve(&ends, &line.mux(), &control);
     Ok(())
 }
 
 fn wait_for_activation(control: &Control) -> Option<Activation> {
     loop {
         match control.hear()? {
-            HostMessage::Welcome { .. } => {}
+            HostMessage::Welcome { .. } | HostMessage::Resume(_) => {}
             HostMessage::Activate(activation) => return Some(*activation),
             HostMessage::Shutdown { .. } => return None,
         }
@@ -126,12 +95,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn set_up(
-        mux: &Mux,
-        control: &Control,
-        activation: Activation,
-    ) -> Result<(Machine, mpsc::Receiver<End>), Failure> {
-        let logs = Logs::open(mux).map_err(|e| Failure::new("opening the log", e))?;
+    fn set_up(line: &Line, activation: Activation) -> Result<(Machine, mpsc::Receiver<End>), Failure> {
+        let logs = Logs::open(line).map_err(|e| Failure::new("opening the log", e))?;
         let _ = sys::set_clock(activation.unix_time_ns);
         let _ = sys::set_hostname(&activation.hostname);
         if let Err(error) = cgroup::mount() {
@@ -140,9 +105,9 @@ impl Machine {
             ));
         }
         let bound = net::set_up(&activation.hostname, &activation.destinations)?;
-        net::listen(mux, bound)?;
+        net::listen(line, bound)?;
         if activation.proxy {
-            proxy::start(mux)?;
+            proxy::start(line)?;
         }
         boot::furnish(&app_dirs(&activation))?;
         mount_tmpfs(&activation)?;
@@ -159,8 +124,16 @@ impl Machine {
         let mut machine =
             Machine { activation, logs, runner, commands: Commands::default(), functions: Vec::new(), end };
         machine.start()?;
-        control.say(&GuestMessage::Ready { uptime_us: sys::uptime().as_micros() as u64 });
         Ok((machine, ends))
+    }
+
+    /// Begins one of the lives after a freeze.
+    fn resume(&self, line: &Line, resume: &Resume) -> Result<(), Failure> {
+        let stage = "restoring the machine";
+        freeze::wake(resume).map_err(|e| Failure::new(stage, e))?;
+        self.logs.reopen(line).map_err(|e| Failure::new(stage, e))?;
+        let pools: BTreeMap<_, _> = self.functions.iter().map(|f| (f.pool.id(), &f.pool)).collect();
+        pools.values().try_for_each(|pool| pool.resume(&resume.env)).map_err(starting)
     }
 
     fn start(&mut self) -> Result<(), Failure> {
@@ -214,12 +187,9 @@ impl Machine {
             let mut all = self.runner.env.clone();
             all.extend(env);
             let start_message = python::start_message(&working_dir, &targets, &all);
-            let config = Config { argv, working_dir, env: all, start_message, pool };
-            let pool = Pool::start(config, &self.runner.reaper, &self.logs).map_err(|error| Failure {
-                stage: "starting the app",
-                message: error.message,
-                detail: error.detail,
-            })?;
+            let hold = self.activation.freeze == Some(FreezeAt::Interpreter);
+            let config = Config { argv, working_dir, env: all, start_message, pool, hold };
+            let pool = Pool::start(config, &self.runner.reaper, &self.logs).map_err(starting)?;
             for (module, function, primary) in functions {
                 let target = format!("{module}:{function}");
                 self.functions.push(Function { name: function, target, primary, pool: pool.clone() });
@@ -327,6 +297,10 @@ impl Machine {
         }
         self.commands.stop(deadline);
     }
+}
+
+fn starting(StartError { message, detail }: StartError) -> Failure {
+    Failure { stage: "starting the app", message, detail }
 }
 
 /// Directories that belong to the app's user; the first is where hooks run.

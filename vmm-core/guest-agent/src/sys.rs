@@ -67,6 +67,32 @@ pub fn set_clock(unix_time_ns: u64) -> io::Result<()> {
     check(unsafe { libc::clock_settime(libc::CLOCK_REALTIME, &time) }).map(drop)
 }
 
+/// Writes everything out.
+pub fn sync() {
+    // SAFETY: no arguments.
+    unsafe { libc::sync() };
+}
+
+/// `RNDADDENTROPY` and `RNDRESEEDCRNG`, the same numbers on every architecture we run on.
+const ADD_ENTROPY: libc::Ioctl = 0x4008_5203;
+const RESEED: libc::Ioctl = 0x5207;
+
+/// Gives the kernel's random number generator entropy and has it start anew from it.
+pub fn add_entropy(bytes: &[u8]) -> io::Result<()> {
+    // `struct rand_pool_info`: bits, bytes, the bytes.
+    let bits = i32::try_from(bytes.len() * 8).map_err(io::Error::other)?;
+    let mut info = Vec::with_capacity(8 + bytes.len());
+    info.extend(bits.to_ne_bytes());
+    info.extend((bits / 8).to_ne_bytes());
+    info.extend(bytes);
+    let device = File::open("/dev/urandom")?;
+    // SAFETY: the kernel reads eight bytes and as many more as they say, all of which are there; it reads them byte
+    // by byte, so their alignment is of no matter.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), ADD_ENTROPY, info.as_ptr()) })?;
+    // SAFETY: no argument.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), RESEED) }).map(drop)
+}
+
 /// Sets the host name.
 pub fn set_hostname(name: &str) -> io::Result<()> {
     // SAFETY: pointer and length belong to one string.

@@ -1,6 +1,7 @@
 //! One worker process: the language's harness with the app's modules imported, which answers one call at a time
 //! on a socket. Everything it sends is bounded and may be garbage: the app shares its process.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
@@ -20,12 +21,22 @@ const STEP: Duration = Duration::from_millis(100);
 /// Read at a time, so that a process that prints without end cannot keep us from looking at the clock.
 const CHUNK: usize = 32 * 1024;
 
+/// Has the harness wait before it imports anything.
+const HOLD: &str = r#"{"hold":true}"#;
+
 /// Why there is no worker.
 pub struct StartError {
     /// One line.
     pub message: String,
     /// A traceback.
     pub detail: String,
+}
+
+impl StartError {
+    /// Without a traceback.
+    pub fn of(message: impl Into<String>) -> StartError {
+        StartError { message: message.into(), detail: String::new() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,27 +65,44 @@ enum Step {
 }
 
 impl Worker {
-    /// Starts a worker and waits until its modules are imported.
+    /// Starts a worker and waits until its modules are imported, or, if it is to be held, until it could import them.
     pub fn start(config: &Config, reaper: &Reaper, sink: Sink<'_>) -> Result<Worker, StartError> {
-        let failed = |message: String| StartError { message, detail: String::new() };
-        let mut worker = Self::spawn(config, reaper)
-            .map_err(|e| failed(format!("starting {}: {e}", config.argv.first().map_or("", |s| s))))?;
-        let sent = worker.send(config.start_message.as_bytes(), Instant::now() + Duration::from_secs(30));
-        sent.map_err(|e| failed(format!("talking to the worker: {e}")))?;
+        let mut worker = Self::spawn(config, reaper).map_err(|e| {
+            StartError::of(format!("starting {}: {e}", config.argv.first().map_or("", |s| s)))
+        })?;
+        worker.begin(if config.hold { HOLD } else { &config.start_message }, sink)?;
+        Ok(worker)
+    }
+
+    /// Tells a worker that it was frozen, and what it was not told before. One that was held imports its modules now.
+    pub fn resume(
+        &mut self,
+        config: &Config,
+        env: &BTreeMap<String, String>,
+        sink: Sink<'_>,
+    ) -> Result<(), StartError> {
+        self.begin(&serde_json::json!({ "resume": { "env": env } }).to_string(), sink)?;
+        if config.hold { self.begin(&config.start_message, sink) } else { Ok(()) }
+    }
+
+    /// Sends a message and waits until what it asks for is done.
+    fn begin(&mut self, message: &str, sink: Sink<'_>) -> Result<(), StartError> {
+        let sent = self.send(message.as_bytes(), Instant::now() + Duration::from_secs(30));
+        sent.map_err(|e| StartError::of(format!("talking to the worker: {e}")))?;
         loop {
-            match worker.step(STEP, None, sink) {
+            match self.step(STEP, None, sink) {
                 Step::Quiet => {}
                 Step::Ended => {
-                    let how = worker.end(sink);
-                    return Err(failed(format!("the worker ended while it imported the app: {how}")));
+                    let how = self.end(sink);
+                    return Err(StartError::of(format!("the worker ended while it imported the app: {how}")));
                 }
                 Step::Message(bytes) => match serde_json::from_slice(&bytes) {
-                    Ok(Started::Ready) => return Ok(worker),
+                    Ok(Started::Ready) => return Ok(()),
                     Ok(Started::Failed { message, detail }) => {
-                        worker.drain(sink);
+                        self.drain(sink);
                         return Err(StartError { message, detail });
                     }
-                    Err(_) => return Err(failed("the worker sent something that is no message".into())),
+                    Err(_) => return Err(StartError::of("the worker sent something that is no message")),
                 },
             }
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use agent_protocol::{
     Activation, CallEvent, CallOutcome, CallSpec, CodecError, Connected, GuestMessage, Hello, HostMessage,
-    MAX_CALL, MAX_CONTROL, Mux, Open, Output, PROTOCOL_VERSIONS, Side, Stream, agree, read_message,
+    MAX_CALL, MAX_CONTROL, Mux, Open, Output, PROTOCOL_VERSIONS, Resume, Side, Stream, agree, read_message,
     write_message,
 };
 
@@ -22,14 +22,16 @@ pub struct Agent {
     mux: Mux,
     control: Arc<Stream>,
     writing: Arc<Mutex<()>>,
+    /// Open for longer than a session: a guest whose channel is closed is told, and one that is frozen must not be.
+    _channel: Arc<UnixStream>,
 }
 
 impl Agent {
     /// Starts the host's side. The guest need not be there yet: what is said waits for it.
     pub fn start(channel: UnixStream) -> io::Result<Agent> {
-        let mux = Mux::start(channel.try_clone()?, channel, Side::Host)?;
+        let mux = Mux::start(channel.try_clone()?, channel.try_clone()?, Side::Host)?;
         let control = Arc::new(mux.open()?);
-        Ok(Agent { mux, control, writing: Arc::default() })
+        Ok(Agent { mux, control, writing: Arc::default(), _channel: Arc::new(channel) })
     }
 
     /// The next thing the agent says.
@@ -40,6 +42,17 @@ impl Agent {
     /// Answers the agent's greeting and tells it what it is for. An agent that speaks no version of ours is refused
     /// here, before it is sent anything it cannot read.
     pub fn activate(&self, hello: &Hello, activation: Activation) -> Result<()> {
+        self.welcome(hello)?;
+        self.say(&HostMessage::Activate(Box::new(activation)))
+    }
+
+    /// The same for a machine that was frozen: begins one of its lives.
+    pub fn resume(&self, hello: &Hello, resume: Resume) -> Result<()> {
+        self.welcome(hello)?;
+        self.say(&HostMessage::Resume(Box::new(resume)))
+    }
+
+    fn welcome(&self, hello: &Hello) -> Result<()> {
         let Some(protocol) = agree(hello.protocol) else {
             let (ours, theirs) = (PROTOCOL_VERSIONS, hello.protocol);
             let message = format!(
@@ -49,8 +62,18 @@ impl Agent {
             return Err(Error::new(ErrorKind::Boot, message)
                 .help("install the agent of the same release as this program"));
         };
-        self.say(&HostMessage::Welcome { protocol })?;
-        self.say(&HostMessage::Activate(Box::new(activation)))
+        self.say(&HostMessage::Welcome { protocol })
+    }
+
+    /// Ends the session and waits until nothing of it is under way, so that the guest can be frozen.
+    pub fn end_session(&self, limit: Duration) -> Result<()> {
+        self.mux.close();
+        match self.mux.wait_released(Instant::now() + limit) {
+            true => Ok(()),
+            false => {
+                Err(Error::new(ErrorKind::Guest, "ending the session: the guest's agent does not answer"))
+            }
+        }
     }
 
     /// Asks the machine to stop by itself.
@@ -206,6 +229,19 @@ mod tests {
         let next = || read_message::<HostMessage>(&control, MAX_CONTROL).unwrap();
         assert!(matches!(next(), HostMessage::Welcome { protocol: 1 }));
         assert!(matches!(next(), HostMessage::Activate(a) if a.hostname == "h"));
+    }
+
+    #[test]
+    fn the_channel_stays_open_when_the_session_ends() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let agent = Agent::start(ours).unwrap();
+        let guest =
+            Mux::start(theirs.try_clone().unwrap(), theirs.try_clone().unwrap(), Side::Guest).unwrap();
+        agent.end_session(Duration::from_secs(60)).unwrap();
+        assert!(guest.wait_released(Instant::now() + Duration::from_secs(60)));
+        theirs.set_nonblocking(true).unwrap();
+        let read = io::Read::read(&mut &theirs, &mut [0; 1]);
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::WouldBlock, "neither bytes nor an end");
     }
 
     #[test]

@@ -4,11 +4,12 @@
 mod kvm;
 mod probe;
 mod qemu;
+mod qmp;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use probe::{KvmReport, Probe, QemuReport, probe};
@@ -38,13 +39,31 @@ pub struct VmSpec {
     pub channel: UnixStream,
     /// The serial console.
     pub console: UnixStream,
+    /// What a machine needs that is to be frozen, or that was.
+    pub snapshot: Option<SnapshotSpec>,
+}
+
+/// Files of a machine that is to be frozen, or that was.
+#[derive(Debug)]
+pub struct SnapshotSpec {
+    /// The guest's memory, of exactly its size.
+    pub memory: File,
+    /// Everything else of the machine: written when it is frozen, read when it is restored.
+    pub state: File,
+    /// The VMM's end of the channel on which it is told to freeze or to go on.
+    pub monitor: UnixStream,
+    /// It was frozen: memory and state are those of a machine that is to go on.
+    pub restore: bool,
 }
 
 impl VmSpec {
     /// Descriptors that the VMM process inherits.
     pub fn descriptors(&self) -> Vec<RawFd> {
         let files = self.layers.iter().chain([&self.initramfs, &self.scratch]).map(AsRawFd::as_raw_fd);
-        files.chain([self.channel.as_raw_fd(), self.console.as_raw_fd()]).collect()
+        let snapshot = self.snapshot.iter();
+        let snapshot =
+            snapshot.flat_map(|s| [s.memory.as_raw_fd(), s.state.as_raw_fd(), s.monitor.as_raw_fd()]);
+        files.chain([self.channel.as_raw_fd(), self.console.as_raw_fd()]).chain(snapshot).collect()
     }
 }
 
@@ -59,6 +78,20 @@ pub trait Hypervisor: Send + Sync {
     /// The process that runs the machine. It inherits [`VmSpec::descriptors`] under their numbers and ends when the
     /// guest does.
     fn command(&self, spec: &VmSpec) -> Result<Command>;
+    /// How its machines are frozen and restored; `None` where they are not.
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
+}
+
+/// Freezing and restoring machines that were started with a [`SnapshotSpec`]. Both wait.
+pub trait Snapshots {
+    /// The program that runs the machines: another one cannot restore what this has frozen.
+    fn program(&self) -> &Path;
+    /// Stops the machine for good and writes its state. The memory is in its file.
+    fn freeze(&self, monitor: &UnixStream, state: &File) -> Result<()>;
+    /// Has the machine go on where it was frozen; `state` is the descriptor of its state in the VMM process.
+    fn restore(&self, monitor: &UnixStream, state: RawFd) -> Result<()>;
 }
 
 /// The hypervisor for a choice. `auto` is QEMU, which uses KVM where that is hardware's; our own VMM stands in where

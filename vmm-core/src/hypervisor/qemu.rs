@@ -1,13 +1,16 @@
 //! QEMU's `microvm` machine: KVM where it is hardware's, TCG elsewhere. No network card, no disk but ours, no
 //! monitor; the process may not start others.
 
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use agent_protocol::{PORT_NAME, SCRATCH_SERIAL, layer_serial};
 
-use super::{Hypervisor, Probe, VmSpec, command_line};
+use super::qmp::Monitor;
+use super::{Hypervisor, Probe, SnapshotSpec, Snapshots, VmSpec, command_line};
 use crate::{Error, ErrorKind, Result};
 
 /// QEMU.
@@ -48,14 +51,17 @@ impl Hypervisor for Qemu {
         command.args(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
         // ACPI is how a stock kernel finds virtio-mmio devices. The clock stays: without one the kernel waits for it,
         // two seconds in all.
-        command.args(["-M", "microvm,acpi=on,pit=off,pic=off"]);
+        let memory = if spec.snapshot.is_some() { ",memory-backend=ram" } else { "" };
+        command.args(["-M", &format!("microvm,acpi=on,pit=off,pic=off{memory}")]);
         let (accelerator, cpu) =
             if self.accelerated { ("kvm", "host") } else { ("tcg,thread=multi", TCG_CPU) };
         command.args(["-accel", accelerator, "-cpu", cpu]);
         command.args(["-smp", &spec.cpus.to_string(), "-m", &format!("{}M", spec.memory_mb)]);
-        command.arg("-kernel").arg(&spec.kernel);
-        command.args(["-initrd", &format!("/proc/self/fd/{}", spec.initramfs.as_raw_fd())]);
-        command.args(["-append", &command_line(spec)]);
+        if !spec.snapshot.as_ref().is_some_and(|snapshot| snapshot.restore) {
+            command.arg("-kernel").arg(&spec.kernel);
+            command.args(["-initrd", &format!("/proc/self/fd/{}", spec.initramfs.as_raw_fd())]);
+            command.args(["-append", &command_line(spec)]);
+        }
         command.args(["-chardev", &format!("socket,id=console,fd={}", spec.console.as_raw_fd())]);
         command.args(["-serial", "chardev:console"]);
         command.args(["-device", "virtio-serial-device,max_ports=2"]);
@@ -65,7 +71,42 @@ impl Hypervisor for Qemu {
             disk(&mut command, layer.as_raw_fd(), &layer_serial(index), true);
         }
         disk(&mut command, spec.scratch.as_raw_fd(), SCRATCH_SERIAL, false);
+        if let Some(snapshot) = &spec.snapshot {
+            frozen(&mut command, spec.memory_mb, snapshot);
+        }
         Ok(command)
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
+    }
+}
+
+impl Snapshots for Qemu {
+    fn program(&self) -> &Path {
+        &self.program
+    }
+
+    fn freeze(&self, monitor: &UnixStream, state: &File) -> Result<()> {
+        Monitor::greet(monitor)?.freeze(state)
+    }
+
+    fn restore(&self, monitor: &UnixStream, state: RawFd) -> Result<()> {
+        Monitor::greet(monitor)?.restore(state)
+    }
+}
+
+/// The memory is a file of this machine's own, so that it need not go through the migration stream. The monitor leads
+/// to the supervisor alone.
+fn frozen(command: &mut Command, memory_mb: u32, snapshot: &SnapshotSpec) {
+    let memory = snapshot.memory.as_raw_fd();
+    let backend =
+        format!("memory-backend-file,id=ram,size={memory_mb}M,mem-path=/proc/self/fd/{memory},share=on");
+    command.args(["-object", &backend]);
+    command.args(["-chardev", &format!("socket,id=control,fd={}", snapshot.monitor.as_raw_fd())]);
+    command.args(["-mon", "chardev=control,mode=control"]);
+    if snapshot.restore {
+        command.args(["-incoming", "defer"]);
     }
 }
 
@@ -82,8 +123,6 @@ fn disk(command: &mut Command, fd: i32, serial: &str, read_only: bool) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use std::fs::File;
-    use std::os::unix::net::UnixStream;
 
     pub(in crate::hypervisor) fn spec() -> VmSpec {
         let file = || File::open("/dev/null").unwrap();
@@ -98,6 +137,7 @@ pub(super) mod tests {
             tsc_khz: 2_500_000,
             channel,
             console,
+            snapshot: None,
         }
     }
 
@@ -119,6 +159,18 @@ pub(super) mod tests {
         for present in ["-nodefaults", "-no-user-config", "-sandbox", "tsc_early_khz=2500000", "-smp 2"] {
             assert!(line.contains(present), "{present} not in {line}");
         }
+    }
+
+    #[test]
+    fn a_restored_machine_waits_for_its_state_and_loads_no_kernel() {
+        let (monitor, _ours) = UnixStream::pair().unwrap();
+        let file = || File::open("/dev/null").unwrap();
+        let snapshot = SnapshotSpec { memory: file(), state: file(), monitor, restore: true };
+        let spec = VmSpec { snapshot: Some(snapshot), ..spec() };
+        let command = Qemu { program: "qemu".into(), accelerated: false }.command(&spec).unwrap();
+        let line = arguments(&command).join(" ");
+        assert!(line.contains("-incoming defer") && !line.contains("-kernel"), "{line}");
+        assert_eq!(spec.descriptors().len(), 9);
     }
 
     #[test]

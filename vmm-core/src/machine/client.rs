@@ -13,6 +13,7 @@ use agent_protocol::{CallOutcome, CallSpec, CodecError, Output, read_message, wr
 
 use super::launch::{self, Launch};
 use super::registry::{self, MachineDir, Record};
+use super::snapshot;
 use super::wire::{LaunchEvent, MAX_MESSAGE, Patient, Reply, Request, broken};
 use super::{CallRequest, MachineInfo, MachineState, UpRequest, log};
 use crate::kernel::{self, Kernel};
@@ -27,7 +28,7 @@ static TETHERS: Mutex<Option<HashMap<std::path::PathBuf, UnixStream>>> = Mutex::
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs blocking work so that dropping the future cancels it.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     ctx: &Context,
     work: impl FnOnce(&Context) -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -74,7 +75,7 @@ async fn up_on(
         let kernel = kernel.map_or_else(|| kernel::find_or_fetch(&home, false, ctx), Ok)?;
         let launch = launch::of_request(&home, &request, &kernel, &secrets)?;
         drop(secrets);
-        let info = start(launch, ctx)?;
+        let info = snapshot::start(&home, launch, request.snapshot, ctx)?;
         Ok(Machine { dir: MachineDir::of(&home, &info.name)? })
     })
     .await
@@ -126,6 +127,11 @@ fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<MachineInfo> {
             }
             child.let_live();
             Ok(*info)
+        }
+        Ok(LaunchEvent::Frozen) => {
+            drop(tether);
+            child.wait();
+            Ok(launch.info.clone())
         }
         Ok(LaunchEvent::Failed(failure)) => {
             drop(tether);

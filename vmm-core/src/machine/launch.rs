@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agent_protocol::{
-    Activation, Destination, EntrypointSpec, HealthSpec, HookSpec, HookSpecs, PoolSpec, Task, TmpfsSpec,
+    Activation, Destination, EntrypointSpec, FreezeAt, HealthSpec, HookSpec, HookSpecs, PoolSpec, Task,
+    TmpfsSpec,
 };
 use serde::{Deserialize, Serialize};
 use workload_ir::{
@@ -14,6 +15,7 @@ use workload_ir::{
 };
 
 use super::registry::MachineDir;
+use super::snapshot::{self, Plan};
 use super::{Clocks, HypervisorChoice, MachineInfo, MachineState, UpRequest};
 use crate::build::{AppBuild, Layer};
 use crate::egress::Policy;
@@ -29,7 +31,7 @@ const TMPFS_MB: u32 = 64;
 const MAX_WORKERS: u32 = 16;
 
 /// Everything a supervisor needs.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Launch {
     /// The machine's directory.
     pub dir: PathBuf,
@@ -51,8 +53,10 @@ pub struct Launch {
     pub scratch_mb: u32,
     /// Hypervisor.
     pub hypervisor: HypervisorChoice,
-    /// What the guest is told.
+    /// What the guest is told, without secrets.
     pub activation: Activation,
+    /// Secrets of the app's environment. A machine that is to be frozen is told them afterwards.
+    pub late_env: BTreeMap<String, String>,
     /// What it may reach.
     pub policy: Policy,
     /// Ports of the guest that are reached from here.
@@ -63,6 +67,14 @@ pub struct Launch {
     pub boot_timeout: Duration,
     /// It ends with the process that started it.
     pub ephemeral: bool,
+    /// Boot, freeze or restore.
+    pub snapshot: Plan,
+    /// Where it is frozen.
+    pub freeze_at: FreezeAt,
+    /// Why it is never frozen.
+    pub never_frozen: Option<String>,
+    /// SHA-256 of the kernel and its modules.
+    pub kernel_digest: String,
 }
 
 impl std::fmt::Debug for Launch {
@@ -94,7 +106,11 @@ pub fn of_request(
     let size = plan::launch(app, &HostLimits::detect())?;
     let policy = Policy::of(app, &request.connect_to);
     let activation = activation(app, built, &policy, secrets)?;
+    let never_frozen = snapshot::never_frozen(app, &activation);
     let mut launch = bare(home, &request.name, built, kernel, activation)?;
+    launch.late_env = secret_values(&app.env, secrets)?;
+    launch.freeze_at = snapshot::freeze_at(&launch.late_env);
+    launch.never_frozen = never_frozen;
     launch.info.workload.clone_from(&request.build.workload.id);
     launch.info.ir_hash.clone_from(&request.build.ir_hash);
     launch.cpus = size.cpu_cores;
@@ -131,6 +147,7 @@ pub fn bare(
             started_at,
             ir_hash: String::new(),
             clocks: Clocks::default(),
+            restored: false,
         },
         kernel: kernel.image.clone(),
         modules: kernel.modules.iter().map(|Module { name, file }| (name.clone(), file.clone())).collect(),
@@ -141,11 +158,16 @@ pub fn bare(
         scratch_mb: 1024,
         hypervisor: HypervisorChoice::Auto,
         activation,
+        late_env: BTreeMap::new(),
         policy: Policy::default(),
         ports: Vec::new(),
         secrets: Vec::new(),
         boot_timeout: Duration::from_secs(300),
         ephemeral: true,
+        snapshot: Plan::Boot,
+        freeze_at: FreezeAt::Import,
+        never_frozen: Some("it does a piece of work for a build".into()),
+        kernel_digest: kernel.digest.clone(),
     })
 }
 
@@ -203,7 +225,7 @@ fn activation(
     secrets: &BTreeMap<String, Value>,
 ) -> Result<Activation> {
     let mut env: BTreeMap<String, String> = built.env.clone();
-    env.extend(values(&app.env, secrets)?);
+    env.extend(literals(&app.env));
     let entrypoints = app.entrypoints.iter().map(|e| entrypoint(e, secrets)).collect::<Result<_>>()?;
     let hooks = app.hooks.clone().unwrap_or_default();
     Ok(Activation {
@@ -229,6 +251,7 @@ fn activation(
         destinations: destinations(policy),
         proxy: !policy.is_closed(),
         tmpfs: app.mounts.iter().filter_map(tmpfs).collect(),
+        freeze: None,
     })
 }
 
@@ -255,25 +278,38 @@ pub fn hook_specs(hooks: &[Hook]) -> Vec<HookSpec> {
     hooks.iter().map(|hook| HookSpec { argv: argv(hook) }).collect()
 }
 
-fn values(
+fn literals(env: &BTreeMap<String, EnvValue>) -> BTreeMap<String, String> {
+    let literal = |(key, value): (&String, &EnvValue)| match value {
+        EnvValue::Literal { value } => Some((key.clone(), value.clone())),
+        EnvValue::SecretRef { .. } => None,
+    };
+    env.iter().filter_map(literal).collect()
+}
+
+fn secret_values(
     env: &BTreeMap<String, EnvValue>,
     secrets: &BTreeMap<String, Value>,
 ) -> Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
-    for (key, value) in env {
-        match value {
-            EnvValue::Literal { value } => values.insert(key.clone(), value.clone()),
-            EnvValue::SecretRef { r#ref } => {
-                let workload_ir::SecretMount::Env { var } = &r#ref.mount;
-                let secret = secrets.get(&r#ref.name).ok_or_else(|| missing_secret(&r#ref.name))?;
-                let text = std::str::from_utf8(secret.expose()).ok().filter(|text| !text.contains('\0'));
-                let text = text.ok_or_else(|| {
-                    refuse("env", &format!("names the secret {}, whose value is not text", r#ref.name))
-                })?;
-                values.insert(var.clone(), text.to_owned())
-            }
-        };
+    for value in env.values() {
+        let EnvValue::SecretRef { r#ref } = value else { continue };
+        let workload_ir::SecretMount::Env { var } = &r#ref.mount;
+        let secret = secrets.get(&r#ref.name).ok_or_else(|| missing_secret(&r#ref.name))?;
+        let text = std::str::from_utf8(secret.expose()).ok().filter(|text| !text.contains('\0'));
+        let text = text.ok_or_else(|| {
+            refuse("env", &format!("names the secret {}, whose value is not text", r#ref.name))
+        })?;
+        values.insert(var.clone(), text.to_owned());
     }
+    Ok(values)
+}
+
+fn values(
+    env: &BTreeMap<String, EnvValue>,
+    secrets: &BTreeMap<String, Value>,
+) -> Result<BTreeMap<String, String>> {
+    let mut values = literals(env);
+    values.extend(secret_values(env, secrets)?);
     Ok(values)
 }
 
@@ -370,11 +406,14 @@ mod tests {
         let secret = serde_json::json!({"env": {"K": {"kind": "secret_ref",
             "ref": {"name": "api-key", "mount": {"kind": "env", "var": "API_KEY"}}}}});
         let app = app(secret);
-        let error = activate(&app, &BTreeMap::new()).unwrap_err();
+        let error = secret_values(&app.env, &BTreeMap::new()).unwrap_err();
         assert!(error.to_string().contains("api-key"), "{error}");
-        let value = Value::new(b"v".to_vec());
-        let activation = activate(&app, &[("api-key".to_owned(), value)].into()).unwrap();
-        assert_eq!(activation.env.get("API_KEY").map(String::as_str), Some("v"));
+        let secrets = [("api-key".to_owned(), Value::new(b"v".to_vec()))].into();
+        let late = secret_values(&app.env, &secrets).unwrap();
+        assert_eq!(late.get("API_KEY").map(String::as_str), Some("v"));
+        assert_eq!(snapshot::freeze_at(&late), FreezeAt::Interpreter);
+        let activation = activate(&app, &secrets).unwrap();
+        assert!(!format!("{activation:?}").contains("API_KEY"), "what is frozen holds a secret");
         assert_eq!(activation.env.get("SSL_CERT_FILE").map(String::as_str), Some("/c"));
     }
 

@@ -6,6 +6,7 @@ mod launch;
 mod log;
 mod prepare;
 mod registry;
+pub mod snapshot;
 pub mod supervisor;
 mod sys;
 mod wire;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use agent_protocol::{CallOutcome, Output};
 pub use client::{Machine, down, list, logs_of, up, up_with_kernel};
 pub use prepare::{PrepareRequest, prepare_bytecode, run_hooks_before_build};
+pub use snapshot::{SnapshotUse, freeze};
 
 use crate::build::BuildRecord;
 
@@ -63,6 +65,8 @@ pub struct UpRequest {
     pub boot_timeout: Duration,
     /// The machine ends when the process that started it does (`mvmctl run`).
     pub ephemeral: bool,
+    /// Whether it starts from a snapshot.
+    pub snapshot: SnapshotUse,
 }
 
 /// The three clocks, measured from the start of the machine.
@@ -97,6 +101,9 @@ pub struct MachineInfo {
     pub ir_hash: String,
     /// The clocks.
     pub clocks: Clocks,
+    /// It started from a snapshot.
+    #[serde(default)]
+    pub restored: bool,
 }
 
 /// States of a machine.

@@ -264,6 +264,7 @@ mod tests {
             started_at: 0,
             ir_hash: "h".into(),
             clocks: Clocks::default(),
+            restored: false,
         }
     }
 

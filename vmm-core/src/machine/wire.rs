@@ -59,6 +59,8 @@ pub enum Reply {
 pub enum LaunchEvent {
     /// The guest answers.
     Ready(Box<MachineInfo>),
+    /// The guest is frozen and gone, and its snapshot is where it belongs.
+    Frozen,
     /// It does not.
     Failed(Failure),
 }

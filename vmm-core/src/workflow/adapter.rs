@@ -1,11 +1,13 @@
 //! What the facade asks of the rooms `build` and `machine`, in one place, so that their signatures may move.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::OutputSink;
 use crate::build::{BuildRecord, BuildRequest, artifacts};
 use crate::layer::Removed;
 use crate::machine::{self, CallOutcome, CallRequest, Machine, MachineInfo, UpRequest};
+use crate::secrets::Value;
 use crate::{Context, Error, ErrorKind, Home, Result};
 
 /// The room's own function blocks; it watches the context, and is waited for even when that is cancelled.
@@ -16,7 +18,13 @@ pub(super) async fn build(home: &Home, request: BuildRequest, ctx: &Context) -> 
 
 pub(super) async fn gc(home: &Home, dry_run: bool, ctx: &Context) -> Result<Removed> {
     let (home, ctx) = (home.clone(), ctx.clone());
-    let work = move || artifacts::gc(&home, || Ok(Vec::new()), dry_run, &ctx);
+    let work = move || {
+        let mut removed = machine::snapshot::gc(&home, dry_run)?;
+        let layers = artifacts::gc(&home, || Ok(Vec::new()), dry_run, &ctx)?;
+        removed.bytes += layers.bytes;
+        removed.files.extend(layers.files);
+        Ok(removed)
+    };
     tokio::task::spawn_blocking(work).await.map_err(crashed)?
 }
 
@@ -29,10 +37,18 @@ fn crashed(error: tokio::task::JoinError) -> Error {
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn up(home: &Home, request: UpRequest, ctx: &Context) -> Result<MachineInfo> {
-    let app = request.build.workload.apps.iter().find(|app| app.name == request.app);
-    let secrets =
-        app.map(|app| crate::secrets::Store::open(home)?.resolve(app)).transpose()?.unwrap_or_default();
+    let secrets = secrets_of(home, &request)?;
     machine::up(home, request, secrets, ctx).await?.info()
+}
+
+pub(super) async fn freeze(home: &Home, request: UpRequest, ctx: &Context) -> Result<bool> {
+    let secrets = secrets_of(home, &request)?;
+    machine::freeze(home, request, secrets, ctx).await
+}
+
+fn secrets_of(home: &Home, request: &UpRequest) -> Result<BTreeMap<String, Value>> {
+    let app = request.build.workload.apps.iter().find(|app| app.name == request.app);
+    Ok(app.map(|app| crate::secrets::Store::open(home)?.resolve(app)).transpose()?.unwrap_or_default())
 }
 
 pub(super) async fn call(

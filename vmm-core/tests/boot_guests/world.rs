@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vmm_core::build::{BuildRecord, BuildRequest, build};
 use vmm_core::machine::{
-    CallOutcome, CallRequest, HypervisorChoice, Machine, MachineInfo, UpRequest, down, list, up,
+    CallOutcome, CallRequest, HypervisorChoice, Machine, MachineInfo, SnapshotUse, UpRequest, down, list, up,
 };
 use vmm_core::secrets::Value;
 use vmm_core::{Context, Error, Home};
@@ -116,6 +116,7 @@ impl World {
             connect_to: Vec::new(),
             boot_timeout: Duration::from_secs(300),
             ephemeral: true,
+            snapshot: SnapshotUse::Never,
         }
     }
 

@@ -17,6 +17,8 @@ use session::{Progress, Session};
 struct State {
     session: Session,
     wakers: HashMap<u32, Arc<Condvar>>,
+    /// Threads that still read or write the channel.
+    threads: usize,
 }
 
 struct Shared {
@@ -27,6 +29,8 @@ struct Shared {
     room: Condvar,
     /// A stream to accept.
     incoming: Condvar,
+    /// A thread has let go of the channel.
+    released: Condvar,
 }
 
 impl Shared {
@@ -38,6 +42,13 @@ impl Shared {
         let mut state = self.lock();
         state.session.end();
         self.wake_all(&state);
+    }
+
+    /// One of the two threads is done with the channel.
+    fn release(&self) {
+        self.end();
+        self.lock().threads -= 1;
+        self.released.notify_all();
     }
 
     fn wake_all(&self, state: &State) {
@@ -68,19 +79,20 @@ impl Mux {
         side: Side,
     ) -> io::Result<Mux> {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { session: Session::new(side), wakers: HashMap::new() }),
+            state: Mutex::new(State { session: Session::new(side), wakers: HashMap::new(), threads: 2 }),
             output: Condvar::new(),
             room: Condvar::new(),
             incoming: Condvar::new(),
+            released: Condvar::new(),
         });
         let (reading, writing) = (Arc::clone(&shared), Arc::clone(&shared));
         spawn("mux-read", move || {
             read_frames(&reading, reader);
-            reading.end();
+            reading.release();
         })?;
         spawn("mux-write", move || {
             write_frames(&writing, writer);
-            writing.end();
+            writing.release();
         })?;
         Ok(Mux { shared })
     }
@@ -114,6 +126,20 @@ impl Mux {
     /// Ends the session: every stream fails from now on.
     pub fn close(&self) {
         self.shared.end();
+    }
+
+    /// Waits until both sides have ended the session and nothing more of it is on the channel, which then can
+    /// carry another. False when that was not so before the deadline.
+    pub fn wait_released(&self, deadline: Instant) -> bool {
+        let mut state = self.shared.lock();
+        while state.threads > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                return false;
+            }
+            state = self.shared.released.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.session.peer_ended()
     }
 
     /// Whether the session is over.
@@ -150,7 +176,7 @@ fn read_frames(shared: &Shared, mut reader: impl Read) {
             }
         }
         let mut state = shared.lock();
-        if state.session.receive(header, &payload).is_err() || state.session.is_over() {
+        if state.session.receive(header, &payload).is_err() || state.session.peer_ended() {
             return;
         }
         if let Some(waker) = state.wakers.get(&header.stream) {

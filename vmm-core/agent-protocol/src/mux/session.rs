@@ -61,6 +61,7 @@ pub struct Session {
     output: VecDeque<Vec<u8>>,
     queued: usize,
     over: bool,
+    peer_ended: bool,
 }
 
 impl Session {
@@ -75,6 +76,7 @@ impl Session {
             output: VecDeque::new(),
             queued: 0,
             over: false,
+            peer_ended: false,
         }
     }
 
@@ -98,6 +100,11 @@ impl Session {
     /// Whether the session is over.
     pub fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Whether the peer has said that the session is over: it sends nothing more.
+    pub fn peer_ended(&self) -> bool {
+        self.peer_ended
     }
 
     /// Ends the session: every stream is gone, and the peer is told.
@@ -127,7 +134,11 @@ impl Session {
         match header.kind {
             Kind::Ping if header.flags & SYN != 0 => self.control(Kind::Ping, ACK, 0, header.length),
             Kind::Ping => {}
-            Kind::GoAway => self.over = true,
+            Kind::GoAway => {
+                // Answered once, as the last frame of this side: who began knows then that nothing is under way.
+                self.end();
+                self.peer_ended = true;
+            }
             Kind::Data | Kind::Window => self.receive_stream(header, payload)?,
         }
         Ok(())

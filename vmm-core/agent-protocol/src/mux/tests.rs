@@ -70,3 +70,34 @@ fn garbage_on_the_channel_ends_the_session() {
     b.write_all(&[0xee; 64]).unwrap();
     assert!(host.accept().is_none());
 }
+
+#[test]
+fn a_channel_carries_one_session_after_another() {
+    let (a, b) = UnixStream::pair().unwrap();
+    for round in 0..20_u8 {
+        let end = |socket: &UnixStream, side| {
+            Mux::start(socket.try_clone().unwrap(), socket.try_clone().unwrap(), side).unwrap()
+        };
+        let (host, guest) = (end(&a, Side::Host), end(&b, Side::Guest));
+        // What is said at the last moment may be lost; it must not be taken for the next session's.
+        let (to, from) = (host.open().unwrap(), guest.open().unwrap());
+        (&to).write_all(&[round; 1000]).unwrap();
+        (&from).write_all(&[round; 1000]).unwrap();
+        let mut first = [0; 1];
+        (&guest.accept().unwrap()).read_exact(&mut first).unwrap();
+        assert_eq!(first, [round]);
+        host.close();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert!(guest.wait_released(deadline) && host.wait_released(deadline), "round {round}");
+    }
+}
+
+#[test]
+fn a_session_whose_peer_says_nothing_is_not_released() {
+    let (host, _peer) = {
+        let (a, b) = UnixStream::pair().unwrap();
+        (Mux::start(a.try_clone().unwrap(), a, Side::Host).unwrap(), b)
+    };
+    host.close();
+    assert!(!host.wait_released(Instant::now() + Duration::from_millis(20)));
+}

@@ -15,7 +15,9 @@ use agent_protocol::Output;
 
 use super::super::launch::Launch;
 use super::super::log::Log;
+use super::super::snapshot::Plan;
 use super::super::sys;
+use super::freeze::{self, Frozen, Held};
 use super::{Event, spawn};
 use crate::hypervisor::{TscMeter, VmSpec, probe_quickly, select};
 use crate::kernel::Module;
@@ -35,6 +37,8 @@ pub struct Booted {
     pub channel: UnixStream,
     /// What runs it.
     pub hypervisor: &'static str,
+    /// What freezing or restoring it takes.
+    pub frozen: Option<Held>,
 }
 
 /// The VMM process.
@@ -68,25 +72,27 @@ fn failed(doing: &str, path: &Path, e: std::io::Error) -> Error {
 pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<Booted> {
     let meter = TscMeter::start();
     let hypervisor = select(launch.hypervisor, &probe_quickly())?;
-    let io = |e: std::io::Error| {
-        Error::new(ErrorKind::Environment, format!("starting the machine: {e}")).source(e)
-    };
-    let (channel, guest_channel) = UnixStream::pair().map_err(io)?;
-    let (console, guest_console) = UnixStream::pair().map_err(io)?;
-    let modules: Vec<Module> =
-        launch.modules.iter().map(|(name, file)| Module { name: name.clone(), file: file.clone() }).collect();
+    let (channel, guest_channel) = UnixStream::pair().map_err(starting)?;
+    let (console, guest_console) = UnixStream::pair().map_err(starting)?;
     let open = |path: &PathBuf| File::open(path).map_err(|e| failed("opening the layer", path, e));
-    let scratch = scratch_disk(&launch.dir, launch.scratch_mb)?;
+    let restores = matches!(launch.snapshot, Plan::Restore { .. });
+    let scratch = scratch_disk(&launch.dir, launch.scratch_mb, !restores)?;
+    let frozen = freeze::prepare(launch, &scratch)?;
+    let (initramfs, tsc_khz) = match restores {
+        true => (in_memory("initramfs", &[]).map_err(starting)?, 0),
+        false => (initramfs(launch)?, meter.khz()),
+    };
     let spec = VmSpec {
         kernel: launch.kernel.clone(),
-        initramfs: in_memory(&initramfs::build(&launch.agent, &modules)?).map_err(io)?,
+        initramfs,
         layers: launch.layers.iter().map(open).collect::<Result<_>>()?,
         scratch,
         cpus: launch.cpus,
         memory_mb: launch.memory_mb,
-        tsc_khz: meter.khz(),
+        tsc_khz,
         channel: guest_channel,
         console: guest_console,
+        snapshot: frozen.as_ref().map(Frozen::spec).transpose()?,
     };
     let mut command = hypervisor.command(&spec)?;
     sys::prepare_vmm(&mut command, spec.descriptors());
@@ -95,22 +101,35 @@ pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<B
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).current_dir("/");
     let child = command.spawn().map_err(|e| failed("starting", Path::new(command.get_program()), e))?;
+    let state = spec.snapshot.as_ref().map_or(-1, |snapshot| snapshot.state.as_raw_fd());
     drop(spec);
     read_console(console, log)?;
     let vmm = watch(child, events)?;
-    Ok(Booted { vmm, channel, hypervisor: hypervisor.name() })
+    let name = hypervisor.name();
+    let frozen = frozen.map(|files| Held { files, hypervisor, state });
+    Ok(Booted { vmm, channel, hypervisor: name, frozen })
+}
+
+fn starting(e: std::io::Error) -> Error {
+    Error::new(ErrorKind::Environment, format!("starting the machine: {e}")).source(e)
+}
+
+fn initramfs(launch: &Launch) -> Result<File> {
+    let modules: Vec<Module> =
+        launch.modules.iter().map(|(name, file)| Module { name: name.clone(), file: file.clone() }).collect();
+    in_memory("initramfs", &initramfs::build(&launch.agent, &modules)?).map_err(starting)
 }
 
 /// An anonymous file.
-fn in_memory(bytes: &[u8]) -> std::io::Result<File> {
-    let fd = rustix::fs::memfd_create("initramfs", rustix::fs::MemfdFlags::CLOEXEC)?;
+pub(super) fn in_memory(name: &str, bytes: &[u8]) -> std::io::Result<File> {
+    let fd = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = File::from(fd);
     file.write_all(bytes)?;
     Ok(file)
 }
 
-/// A sparse disk with an empty file system. It has no name: it is gone with the machine, however that ends.
-fn scratch_disk(dir: &Path, size_mb: u32) -> Result<File> {
+/// A sparse disk, with an empty file system if it is to be formatted. It has no name: it is gone with the machine, however that ends.
+fn scratch_disk(dir: &Path, size_mb: u32, format: bool) -> Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -118,6 +137,9 @@ fn scratch_disk(dir: &Path, size_mb: u32) -> Result<File> {
         .mode(0o600)
         .open(dir)
         .map_err(|e| failed("making the scratch disk in", dir, e))?;
+    if !format {
+        return Ok(file);
+    }
     file.set_len(u64::from(size_mb) << 20).map_err(|e| failed("sizing the scratch disk in", dir, e))?;
     let program = find_mke2fs().ok_or_else(|| {
         Error::new(ErrorKind::Environment, "making the scratch disk: mke2fs is not installed")

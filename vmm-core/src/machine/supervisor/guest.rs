@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -40,6 +41,7 @@ pub struct Guest {
     clock: Instant,
     policy: Policy,
     limits: Arc<Limits>,
+    connected: AtomicBool,
 }
 
 /// A call that runs.
@@ -79,6 +81,7 @@ impl Guest {
             clock,
             policy: launch.policy.clone(),
             limits: Arc::new(Limits::new(MAX_EGRESS)),
+            connected: AtomicBool::new(false),
         });
         let (hearing, events) = (Arc::clone(&guest), events.clone());
         spawn("control", move || {
@@ -117,6 +120,15 @@ impl Guest {
         // When the guest's kernel started, and when the agent did, told by the guest's own clock.
         state.info.clocks.vmm_ms = Some(ago(hello.uptime_us));
         state.info.clocks.userspace_ms = Some(ago(hello.uptime_us.saturating_sub(hello.started_us)));
+    }
+
+    /// It was restored, and goes on from here; there is no kernel's start to speak of.
+    pub fn restored(&self) {
+        let now = self.clock.elapsed().as_millis() as u64;
+        let mut state = self.lock();
+        state.info.clocks.vmm_ms = Some(now);
+        state.info.clocks.userspace_ms = Some(now);
+        state.info.restored = true;
     }
 
     /// Tells the agent what it is for.
@@ -184,7 +196,13 @@ impl Guest {
         }
     }
 
+    /// Whether it has asked for a connection, allowed or not.
+    pub fn has_connected(&self) -> bool {
+        self.connected.load(Ordering::SeqCst)
+    }
+
     fn connect(&self, asked: &Destination, stream: Stream) {
+        self.connected.store(true, Ordering::SeqCst);
         serve(stream, asked, &self.policy, &self.limits, |line| self.log.note(line));
     }
 }

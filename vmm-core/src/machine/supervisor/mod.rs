@@ -2,16 +2,18 @@
 //! secrets and the log; the VMM process holds neither. Both end together, whichever is killed.
 
 mod boot;
+mod freeze;
 mod guest;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use agent_protocol::{GuestMessage, read_message, write_message};
+use agent_protocol::{FreezeAt, GuestMessage, Hello, read_message, write_message};
 use zeroize::Zeroizing;
 
 use super::launch::Launch;
@@ -34,6 +36,14 @@ enum Event {
     Down(Duration),
     /// The process that started it is gone, or gave up.
     LauncherGone,
+}
+
+/// How far a machine came by itself.
+enum Reached {
+    /// It answers calls.
+    Ready(Box<MachineInfo>),
+    /// It is frozen, and gone.
+    Frozen,
 }
 
 /// How a machine ended.
@@ -79,7 +89,12 @@ struct Supervisor {
     boot_timeout: Duration,
     ephemeral: bool,
     activation: Option<agent_protocol::Activation>,
+    late_env: BTreeMap<String, String>,
+    freeze_at: FreezeAt,
+    frozen: Option<freeze::Held>,
 }
+
+type Started = (Arc<Guest>, boot::Vmm, Option<freeze::Held>, Receiver<Event>);
 
 struct MachineDirHeld {
     dir: MachineDir,
@@ -98,15 +113,18 @@ impl Supervisor {
         launch.info.pid = std::process::id();
         let started = Self::start_held(&dir, &mut launch, clock);
         match started {
-            Ok((guest, vmm, events)) => Ok(Supervisor {
+            Ok((guest, vmm, frozen, events)) => Ok(Supervisor {
                 dir,
                 guest,
                 vmm,
+                frozen,
                 events,
                 boot_deadline: clock + launch.boot_timeout,
                 boot_timeout: launch.boot_timeout,
                 ephemeral: launch.ephemeral,
                 activation: Some(launch.activation),
+                late_env: launch.late_env,
+                freeze_at: launch.freeze_at,
             }),
             Err(error) => {
                 dir.dir.remove(&dir.lock);
@@ -115,11 +133,7 @@ impl Supervisor {
         }
     }
 
-    fn start_held(
-        dir: &MachineDirHeld,
-        launch: &mut Launch,
-        clock: Instant,
-    ) -> Result<(Arc<Guest>, boot::Vmm, Receiver<Event>)> {
+    fn start_held(dir: &MachineDirHeld, launch: &mut Launch, clock: Instant) -> Result<Started> {
         let secrets = std::mem::take(&mut launch.secrets).into_iter().map(Zeroizing::new).collect();
         let log = Arc::new(Log::new(dir.dir.path(), secrets));
         dir.dir.write(&Record { info: launch.info.clone(), ended: None })?;
@@ -138,14 +152,21 @@ impl Supervisor {
             let _ = io::stdin().lock().read(&mut [0; 1]);
             let _ = gone.send(Event::LauncherGone);
         })?;
-        Ok((guest, booted.vmm, events))
+        let frozen = booted.frozen.map_or(Ok(None), |held| held.thaw(&guest))?;
+        Ok((guest, booted.vmm, frozen, events))
     }
 
     fn run(mut self, tell: &dyn Fn(&LaunchEvent)) -> u8 {
         let end = match self.wait_until_ready() {
-            Ok(info) => {
+            Ok(Reached::Frozen) => {
+                // Nothing is left but the snapshot.
+                self.dir.dir.remove(&self.dir.lock);
+                tell(&LaunchEvent::Frozen);
+                return 0;
+            }
+            Ok(Reached::Ready(info)) => {
                 self.record(&info, None);
-                tell(&LaunchEvent::Ready(Box::new(info)));
+                tell(&LaunchEvent::Ready(info));
                 close_output();
                 self.wait_for_end()
             }
@@ -189,7 +210,7 @@ impl Supervisor {
         }
     }
 
-    fn wait_until_ready(&mut self) -> Result<MachineInfo> {
+    fn wait_until_ready(&mut self) -> Result<Reached> {
         loop {
             let left = self.boot_deadline.saturating_duration_since(Instant::now());
             let Ok(event) = self.events.recv_timeout(left) else {
@@ -205,11 +226,17 @@ impl Supervisor {
             };
             match event {
                 Event::Guest(GuestMessage::Hello(hello)) => {
-                    self.guest.greeted(&hello);
-                    let activation = self.activation.take().unwrap_or_default();
-                    self.guest.activate(&hello, activation)?;
+                    self.answer_greeting(&hello)?;
                 }
-                Event::Guest(GuestMessage::Ready { .. }) => return Ok(self.guest.ready()),
+                Event::Guest(GuestMessage::Ready { .. }) => {
+                    return Ok(Reached::Ready(Box::new(self.guest.ready())));
+                }
+                Event::Guest(GuestMessage::Frozen) => {
+                    if let Some(held) = self.frozen.take() {
+                        held.freeze(&self.guest, || self.vmm.kill())?;
+                        return Ok(Reached::Frozen);
+                    }
+                }
                 Event::Guest(GuestMessage::Failed { stage, message, detail }) => {
                     return Err(guest_failure(&self.guest.log, &stage, &message, &detail));
                 }
@@ -235,6 +262,19 @@ impl Supervisor {
                 Event::Down(_) | Event::LauncherGone => return Err(Error::cancelled()),
             }
         }
+    }
+
+    /// Tells the agent what it is for, or, after a freeze, what makes this life its own.
+    fn answer_greeting(&mut self, hello: &Hello) -> Result<()> {
+        let late_env = std::mem::take(&mut self.late_env);
+        if self.guest.info().restored {
+            return freeze::resume(&self.guest, hello, late_env);
+        }
+        self.guest.greeted(hello);
+        let mut activation = self.activation.take().unwrap_or_default();
+        activation.env.extend(late_env);
+        activation.freeze = self.frozen.as_ref().map(|_| self.freeze_at);
+        self.guest.activate(hello, activation)
     }
 
     fn with_console(&self, kind: ErrorKind, message: String) -> Error {

@@ -1,0 +1,88 @@
+//! Being frozen and coming back. Before: little is left in memory that a snapshot need hold. After: entropy, clock
+//! and boot id are this life's own before anything of the app runs.
+
+use std::fs;
+use std::io;
+
+use std::time::{Duration, Instant};
+
+use agent_protocol::snapshot::ENTROPY;
+use agent_protocol::{GuestMessage, HostMessage, Mux, Resume};
+
+use crate::boot::BootError;
+use crate::control::Control;
+use crate::line::Line;
+use crate::sys;
+
+/// How long the host may take to end a session that it has every reason to end at once.
+const HOST_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Memory that stays free while the rest is overwritten with zeroes: what the kernel needs to go on.
+const SPARE: u64 = 4 << 20;
+/// Memory is taken in pieces of this size.
+const PIECE: usize = 2 << 20;
+/// The boot's id, and where the one of this life lies.
+const BOOT_ID: (&str, &str) = ("/proc/sys/kernel/random/boot_id", "/run/mvm/boot_id");
+
+/// Gives up what can be read again, and overwrites what is free with zeroes: pages of zeroes are not stored. Whatever
+/// fails here makes the snapshot larger and nothing else.
+pub fn shrink() {
+    sys::sync();
+    let _ = fs::write("/proc/sys/vm/drop_caches", "3");
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    while free_memory().is_some_and(|free| free > SPARE + PIECE as u64) {
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(PIECE).is_err() {
+            break;
+        }
+        // The kernel hands a page of zeroes out at the first write.
+        piece.resize(PIECE, 0);
+        held.push(std::hint::black_box(piece));
+    }
+}
+
+fn free_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemFree:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+/// Says that the machine may be frozen, and waits in the state in which it is: with no session, nothing under way on
+/// the channel. Comes back in each of its lives, with that life's control stream and first word; `None` when it is not
+/// wanted any more.
+pub fn hand_over(
+    line: &Line,
+    control: &Control,
+    session: impl FnOnce() -> Result<Mux, BootError>,
+) -> Result<Option<(Control, Resume)>, BootError> {
+    control.say(&GuestMessage::Frozen);
+    if !line.mux().wait_released(Instant::now() + HOST_PATIENCE) {
+        return Ok(None);
+    }
+    line.replace(session()?);
+    let Some(control) = Control::greet(&line.mux(), sys::uptime()) else { return Ok(None) };
+    loop {
+        match control.hear() {
+            Some(HostMessage::Resume(resume)) => return Ok(Some((control, *resume))),
+            Some(HostMessage::Welcome { .. }) => {}
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Makes this life differ from every other of the same snapshot.
+pub fn wake(resume: &Resume) -> io::Result<()> {
+    if resume.entropy.len() != ENTROPY {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the host sent no entropy"));
+    }
+    sys::add_entropy(&resume.entropy)?;
+    sys::set_clock(resume.unix_time_ns)?;
+    new_boot_id()
+}
+
+/// The kernel keeps the id that was first read, so another is put over it.
+fn new_boot_id() -> io::Result<()> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    fs::write(BOOT_ID.1, id)?;
+    sys::mount(BOOT_ID.1, BOOT_ID.0, "", libc::MS_BIND, "")
+}
