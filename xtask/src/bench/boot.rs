@@ -43,16 +43,61 @@ pub fn boot(bench: &Bench) -> Result<Vec<Row>> {
         Row::plain("  clock: guest userspace", clock("userspace_ms")),
         Row::plain("  clock: function ready (aim: 1500 ms)", clock("ready_ms")),
     ];
+    rows.extend(restored(bench)?);
     if bench.fifty {
         rows.push(fifty(bench)?);
     }
     Ok(rows)
 }
 
+/// The same command with and without a snapshot, in turns: until the function is ready, as the machine's own clock
+/// has it, plus the call.
+fn restored(bench: &Bench) -> Result<Vec<Row>> {
+    println!("making a snapshot …");
+    run_hello_with(bench, &["--snapshot"])?;
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        for (args, times, expected) in [(&["--no-snapshot"][..], &mut cold, false), (&[], &mut warm, true)] {
+            let (_, report) = run_hello_with(bench, args)?;
+            if report["restored"] != expected {
+                bail!("round {round}: restored is {}, not {expected}", report["restored"]);
+            }
+            times.push(Duration::from_secs_f64((step(&report, "boot") + step(&report, "call")) / 1000.0));
+        }
+    }
+    let (cold, warm) = (median(cold), median(warm));
+    let bytes = snapshots_size(&bench.home.join("cache/snapshots"));
+    let ratio = warm.as_secs_f64() / cold.as_secs_f64();
+    Ok(vec![
+        Row::plain("booted: start of the machine to the first answer (median)", sh::seconds(cold)),
+        Row::at_most("restored: the same", warm.as_secs_f64(), 0.25, " s"),
+        Row::at_most("  ratio to a boot", ratio, 0.15, ""),
+        Row::at_most("  snapshot on disk", bytes as f64 / f64::from(1 << 20), 40.0, " MiB"),
+    ])
+}
+
+/// Bytes of the files in the directories of a directory. There is one: a new snapshot takes the place of the old.
+fn snapshots_size(store: &std::path::Path) -> u64 {
+    let entries = |dir: &std::path::Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = entries(store).flat_map(|snapshot| entries(&snapshot.path()).collect::<Vec<_>>());
+    files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
+}
+
+fn step(report: &Value, stage: &str) -> f64 {
+    let steps = report["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    steps.iter().find(|step| step["stage"] == stage).and_then(|step| step["ms"].as_f64()).unwrap_or(f64::NAN)
+}
+
 /// Runs the example and checks its result; the time is what somebody waits at the prompt.
 fn run_hello(bench: &Bench) -> Result<(Duration, Value)> {
+    run_hello_with(bench, &["--no-snapshot"])
+}
+
+fn run_hello_with(bench: &Bench, args: &[&str]) -> Result<(Duration, Value)> {
     let start = Instant::now();
-    let text = sh::capture(&mut bench.mvmctl(&["run", "examples/hello/hello.py", "--json", "--quiet"]))?;
+    let mut all = vec!["run", "examples/hello/hello.py", "--json", "--quiet"];
+    all.extend(args);
+    let text = sh::capture(&mut bench.mvmctl(&all))?;
     let time = start.elapsed();
     let report: Value = serde_json::from_str(&text).context("reading the report of `mvmctl run --json`")?;
     match report["outcome"]["value"].as_str() {
