@@ -64,13 +64,25 @@ impl Doc {
         }
     }
 
-    /// Applies one change.
-    pub fn apply(&mut self, change: TextDocumentContentChangeEvent) {
+    /// Applies one change; says whether it may have changed what others ask of this file: the names that it binds.
+    pub fn apply(&mut self, change: TextDocumentContentChangeEvent) -> bool {
+        let lines = change.range.map(|r| (r.start.line, r.end.line.max(r.start.line)));
+        let before = lines.map(|(first, last)| self.heads(first, last));
         let replaced = self.text.apply(&change);
+        let added = change.text.bytes().filter(|b| matches!(b, b'\n' | b'\r')).count();
+        let after = lines.map(|(first, _)| self.heads(first, first.saturating_add(added as u32)));
+        let names_changed = !self.is_python || before.is_none() || before != after;
         match (replaced, &mut self.edits) {
             (Some(range), Some(edits)) if edits.len() < MOST_EDITS => edits.push((range, change.text)),
             _ => self.edits = None,
         }
+        names_changed
+    }
+
+    fn heads(&self, first: u32, last: u32) -> Vec<String> {
+        (first..=last.min(first.saturating_add(10_000)))
+            .filter_map(|line| head(&self.text.line(line as usize)))
+            .collect()
     }
 
     /// The analysis of the text as it is, if there is one.
@@ -143,6 +155,47 @@ impl Work {
     }
 }
 
+/// What a line may bind: `name =`, `name:`, `name,`, a definition, an import. `None` for all other lines.
+fn head(line: &str) -> Option<String> {
+    let body = line.trim_start();
+    let indented = if body.len() < line.len() { " " } else { "" };
+    if ["def ", "async ", "class ", "import ", "from "].iter().any(|s| body.starts_with(s)) {
+        return Some(format!("{indented}{}", body.trim_end()));
+    }
+    let end = body.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(body.len());
+    let (name, rest) = body.split_at(end);
+    let next = rest.trim_start().chars().next().filter(|c| "=:,".contains(*c) && !name.is_empty())?;
+    Some(format!("{indented}{name}{next}"))
+}
+
 fn is_python(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "py" || e == "pyi" || e == "pyw")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower_lsp::ls_types::{Position, Range};
+
+    #[test]
+    fn a_keystroke_in_a_value_changes_no_name_and_others_do() {
+        let text = "import mvm\n\n@mvm.app(\n    memory_mb=512,\n    name=\"x\",\n)\ndef run(a):\n    return a + 1\nX = 1\n";
+        let changed = |line: u32, from: u32, to: u32, new: &str| {
+            let item =
+                TextDocumentItem::new("file:///a.py".parse().unwrap(), "python".into(), 1, text.into());
+            let mut doc = Doc::new(item, None, Encoding::Utf8);
+            let range = Some(Range::new(Position::new(line, from), Position::new(line, to)));
+            doc.apply(TextDocumentContentChangeEvent { range, range_length: None, text: new.into() })
+        };
+        assert!(!changed(3, 14, 15, "6"), "a value");
+        assert!(!changed(4, 10, 11, "yz"), "inside a string");
+        assert!(!changed(7, 11, 12, "b"), "a body");
+        assert!(!changed(4, 13, 13, "\n"), "a blank line");
+        for (line, from, to, new) in
+            [(6, 4, 7, "go"), (0, 7, 10, "os"), (8, 0, 1, "Y"), (3, 4, 13, "cpu"), (8, 0, 0, " ")]
+        {
+            assert!(changed(line, from, to, new), "line {line}: {new}");
+        }
+        assert!(changed(2, 0, 0, "def other(): ...\n"), "a new definition");
+    }
 }

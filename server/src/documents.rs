@@ -30,6 +30,10 @@ pub struct Documents {
     configs: Configs,
     /// Counts every change of any document, of settings and of watched files.
     changes: u64,
+    /// Counts those that may change an answer to another declaration's question: a keystroke rarely does.
+    surroundings: u64,
+    /// The client tells of files that change.
+    watched: bool,
     dirty: Vec<Uri>,
 }
 
@@ -37,6 +41,11 @@ pub struct Documents {
 type Worked = (Arc<Snapshot>, Option<Box<mvm_compiler::Document>>);
 
 impl Documents {
+    /// Something changed that others may have asked about.
+    fn surroundings_changed(&mut self) {
+        self.surroundings += 1;
+    }
+
     fn touch(&mut self, uri: &Uri) {
         self.changes += 1;
         if let Some(doc) = self.open.get_mut(uri) {
@@ -52,7 +61,13 @@ impl Documents {
 
     /// What facts are asked of now.
     pub fn facts_now(&self) -> DiskFacts {
-        self.facts.at(self.changes)
+        self.facts.at(self.surroundings, self.watched)
+    }
+
+    /// The same, kept for the next question.
+    fn facts(&mut self) -> DiskFacts {
+        self.facts = self.facts_now();
+        self.facts.clone()
     }
 
     /// The open text of a path.
@@ -66,6 +81,7 @@ impl Documents {
     }
 
     fn work(&mut self, uri: &Uri, settings: &Settings) -> Option<(Work, Option<Arc<str>>)> {
+        let facts = self.facts();
         let doc = self.open.get_mut(uri)?;
         let Configured { config, root, problem, excluded, .. } =
             self.configs.of(doc.path.as_deref(), &settings.check);
@@ -77,7 +93,7 @@ impl Documents {
             text: doc.text.clone(),
             file: FileContext { path: doc.path.clone(), root },
             config,
-            facts: self.facts.at(self.changes),
+            facts,
             engine: doc.take_engine(),
         };
         Some((work, problem))
@@ -89,6 +105,8 @@ impl Session {
     pub fn did_open(&mut self, params: DidOpenTextDocumentParams) {
         let uri = params.text_document.uri.clone();
         let doc = Doc::new(params.text_document, files::path_of(&uri), self.encoding);
+        self.docs.watched = self.client.registers_watchers;
+        self.docs.surroundings_changed();
         self.docs.open.insert(uri.clone(), doc);
         self.docs.touch(&uri);
     }
@@ -100,10 +118,16 @@ impl Session {
             let message = format!("mvm-lsp: change of a document that is not open: {}", uri.as_str());
             return self.log(MessageType::WARNING, &message);
         };
-        params.content_changes.into_iter().for_each(|change| doc.apply(change));
+        let mut names_changed = false;
+        for change in params.content_changes {
+            names_changed |= doc.apply(change);
+        }
         doc.version = version;
         for waiter in std::mem::take(&mut doc.waiters) {
             waiter(self, Err(Error::content_modified()));
+        }
+        if names_changed {
+            self.docs.surroundings_changed();
         }
         self.docs.touch(&uri);
     }
@@ -122,6 +146,7 @@ impl Session {
         if let Some(path) = &doc.path {
             self.docs.facts.overlay.remove(path);
         }
+        self.docs.surroundings_changed();
         for waiter in doc.waiters {
             waiter(self, Err(Error::content_modified()));
         }
@@ -135,6 +160,7 @@ impl Session {
     /// Settings or surroundings changed: everything is looked at again.
     pub(crate) fn reanalyse_all(&mut self) {
         self.docs.configs.forget();
+        self.docs.surroundings_changed();
         let open: Vec<Uri> = self.docs.open.keys().cloned().collect();
         for uri in &open {
             self.docs.touch(uri);
@@ -216,7 +242,7 @@ impl Session {
             text: Text::new(&source, self.encoding),
             file: FileContext { path: Some(path), root },
             config,
-            facts: self.docs.facts.at(self.docs.changes),
+            facts: self.docs.facts(),
             engine: Engine::Cold,
         };
         Ok(Arc::new(work.run().0))

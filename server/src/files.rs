@@ -91,25 +91,46 @@ pub struct DiskFacts {
     pub overlay: Overlay,
     /// What [`Facts::revision`] answers.
     pub revision: Option<u64>,
+    /// Answers of this revision: many declarations ask the same.
+    asked: Arc<Asked>,
 }
+
+/// Answers that were given already.
+#[derive(Default)]
+struct Asked {
+    kinds: DashMap<PathBuf, Option<Option<FileKind>>>,
+    lists: DashMap<(PathBuf, usize), Option<Vec<String>>>,
+    texts: DashMap<(PathBuf, usize), Option<Vec<u8>>>,
+}
+
+/// Answers that are kept at most, of each kind; and the largest text among them.
+const MOST_ANSWERS: usize = 20_000;
+const MOST_TEXTS: usize = 64;
+const LARGEST_TEXT: usize = 64 << 10;
 
 /// How long an answer from the disk is believed. Files change without a word where the client watches none.
 const BELIEVED: Duration = Duration::from_secs(2);
+/// And where it watches those that matter most: not all of them.
+const BELIEVED_WATCHED: Duration = Duration::from_secs(10);
 
 impl DiskFacts {
-    /// The same facts after so many changes that were told.
-    pub fn at(&self, changes: u64) -> Self {
+    /// The same facts after so many changes of the surroundings that were told. `watched`: the client tells of files
+    /// that change, so that answers are believed longer.
+    pub fn at(&self, changes: u64, watched: bool) -> Self {
         static START: OnceLock<Instant> = OnceLock::new();
-        let age = START.get_or_init(Instant::now).elapsed().as_secs() / BELIEVED.as_secs();
-        DiskFacts { overlay: self.overlay.clone(), revision: Some((changes << 24) ^ age) }
+        let believed = if watched { BELIEVED_WATCHED } else { BELIEVED };
+        let age = START.get_or_init(Instant::now).elapsed().as_secs() / believed.as_secs();
+        let revision = Some((changes << 24) ^ age);
+        let asked = if revision == self.revision { self.asked.clone() } else { Arc::default() };
+        DiskFacts { overlay: self.overlay.clone(), revision, asked }
     }
-}
 
-impl Facts for DiskFacts {
-    fn kind(&self, path: &Path) -> Option<Option<FileKind>> {
-        if let Some(text) = self.overlay.get(path) {
-            return Some(Some(FileKind::File(text.len() as u64)));
-        }
+    /// Nothing is kept where nothing says when it is no longer true.
+    fn keeps(&self) -> bool {
+        self.revision.is_some()
+    }
+
+    fn kind_on_disk(path: &Path) -> Option<Option<FileKind>> {
         let meta = match fs::symlink_metadata(path) {
             Ok(meta) => meta,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Some(None),
@@ -128,21 +149,14 @@ impl Facts for DiskFacts {
         }))
     }
 
-    fn list(&self, path: &Path, limit: usize) -> Option<Vec<String>> {
-        let mut names: Vec<String> = fs::read_dir(path)
-            .ok()?
-            .flatten()
-            .take(limit)
-            .map(|e| e.file_name().to_string_lossy().into_owned())
-            .collect();
+    fn list_on_disk(path: &Path, limit: usize) -> Option<Vec<String>> {
+        let entries = fs::read_dir(path).ok()?.flatten().take(limit);
+        let mut names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         Some(names)
     }
 
-    fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>> {
-        if let Some(text) = self.overlay.get(path) {
-            return (text.len() <= limit).then(|| text.contents().into_bytes());
-        }
+    fn read_on_disk(path: &Path, limit: usize) -> Option<Vec<u8>> {
         // `metadata` first: opening a FIFO would wait for its other end.
         let meta = fs::metadata(path).ok()?;
         if !meta.is_file() || meta.len() > limit as u64 {
@@ -151,6 +165,50 @@ impl Facts for DiskFacts {
         let mut bytes = Vec::with_capacity(meta.len() as usize);
         fs::File::open(path).ok()?.take(limit as u64 + 1).read_to_end(&mut bytes).ok()?;
         (bytes.len() <= limit).then_some(bytes)
+    }
+}
+
+impl Facts for DiskFacts {
+    fn kind(&self, path: &Path) -> Option<Option<FileKind>> {
+        if let Some(text) = self.overlay.get(path) {
+            return Some(Some(FileKind::File(text.len() as u64)));
+        }
+        if let Some(known) = self.asked.kinds.get(path) {
+            return known.clone();
+        }
+        let kind = Self::kind_on_disk(path);
+        if self.keeps() && self.asked.kinds.len() < MOST_ANSWERS {
+            self.asked.kinds.insert(path.to_owned(), kind.clone());
+        }
+        kind
+    }
+
+    fn list(&self, path: &Path, limit: usize) -> Option<Vec<String>> {
+        let key = (path.to_owned(), limit);
+        if let Some(known) = self.asked.lists.get(&key) {
+            return known.clone();
+        }
+        let names = Self::list_on_disk(path, limit);
+        if self.keeps() && self.asked.lists.len() < MOST_ANSWERS {
+            self.asked.lists.insert(key, names.clone());
+        }
+        names
+    }
+
+    fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>> {
+        if let Some(text) = self.overlay.get(path) {
+            return (text.len() <= limit).then(|| text.contents().into_bytes());
+        }
+        let key = (path.to_owned(), limit);
+        if let Some(known) = self.asked.texts.get(&key) {
+            return known.clone();
+        }
+        let text = Self::read_on_disk(path, limit);
+        let small = text.as_ref().is_none_or(|t| t.len() <= LARGEST_TEXT);
+        if self.keeps() && small && self.asked.texts.len() < MOST_TEXTS {
+            self.asked.texts.insert(key, text.clone());
+        }
+        text
     }
 
     fn revision(&self) -> Option<u64> {

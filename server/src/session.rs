@@ -120,6 +120,7 @@ impl Session {
                 "registerOptions": { "watchers": [
                     { "globPattern": "**/{pyproject.toml,pylock.toml,mvm.toml,.gitignore,.mvmignore}" },
                     { "globPattern": "**/*.{py,lock,txt,in}" },
+                    { "globPattern": "**/.env*" },
                     { "globPattern": "**/{package.json,package-lock.json,pnpm-lock.yaml,index.json}" },
                 ] },
             }] });

@@ -115,6 +115,11 @@ impl Text {
         a.min(b)..a.max(b)
     }
 
+    /// A line with its end; empty past the last.
+    pub fn line(&self, line: usize) -> String {
+        self.rope.get_line(line).map(|l| l.to_string()).unwrap_or_default()
+    }
+
     /// How columns are counted.
     pub fn encoding(&self) -> Encoding {
         self.encoding

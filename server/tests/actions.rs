@@ -59,7 +59,9 @@ fn refactored(text: &str, title: &str) -> (String, bool) {
         .unwrap_or_else(|| panic!("{titles:?}"));
     let new = apply(&plain, &edits(action));
     client.change(json!([{ "text": new }]));
-    assert_eq!(client.diagnostics(), Vec::<Value>::new(), "{new}");
+    // What rules suggest beyond that is theirs to say.
+    let serious: Vec<_> = client.diagnostics().into_iter().filter(|d| d["severity"] != 4).collect();
+    assert_eq!(serious, Vec::<Value>::new(), "{new}");
     client.expect("mvm/workloadIrChanged");
     let same = hash(&mut client) == before;
     client.finish();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{Client, Scripted, URI};
 
 const TOOL: &str = "import mvm\n\n\n@mvm.app(name=\"tool\", image=mvm.nix_packages([\"python312\"]), \
-    env={\"A\": \"😀\"}, memory=1)\ndef run() -> None:\n    pass\n";
+    resources=mvm.resources(), network=mvm.network(), env={\"A\": \"😀\"}, memory=1)\ndef run() -> None:\n    pass\n";
 
 fn fixtures() -> Vec<(String, Value)> {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");

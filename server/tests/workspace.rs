@@ -10,9 +10,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use support::{Client, Scripted, capabilities};
 
-const BAD: &str = "import mvm\n\n\n@mvm.app(image=mvm.nix_packages([\"python312\"]), memory=1)\ndef run() -> None:\n    pass\n";
+const BAD: &str = "import mvm\n\n\n@mvm.app(image=mvm.nix_packages([\"python312\"]), resources=mvm.resources(), network=mvm.network(), memory=1)\ndef run() -> None:\n    pass\n";
 const LOCKED: &str = "import mvm\n\n\n@mvm.app(\n    image=mvm.nix_packages([\"python312\"]),\n    \
-    dependencies=mvm.python_deps(lockfile=\"uv.lock\"),\n)\ndef run() -> None:\n    pass\n";
+    resources=mvm.resources(), network=mvm.network(),\n    dependencies=mvm.python_deps(lockfile=\"uv.lock\"),\n)\ndef run() -> None:\n    pass\n";
 
 struct Folder {
     root: tempfile::TempDir,

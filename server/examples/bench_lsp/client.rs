@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The document; no file, so that no server watches one.
-pub const URI: &str = "file:///tmp/mvm-bench-document.py";
+pub const URI: &str = "file:///mvm-bench/project/document.py";
 /// What most waits are for.
 pub const DIAGNOSTICS: &str = "textDocument/publishDiagnostics";
 
@@ -68,8 +68,10 @@ impl Server {
         let mut server = Server { child, input, output, next: 0 };
         let uri = folder.map(|f| format!("file://{}", f.display()));
         let folders = uri.map(|u| json!([{ "uri": u, "name": "bench" }]));
-        // Versions on pushed diagnostics, so that it is known which keystroke they are of.
-        let able = json!({ "textDocument": { "publishDiagnostics": { "versionSupport": true } } });
+        // Versions on pushed diagnostics, so that it is known which keystroke they are of; files are watched, as the
+        // editors that are used most do it.
+        let able = json!({ "textDocument": { "publishDiagnostics": { "versionSupport": true } },
+            "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
         server.request("initialize", json!({ "capabilities": able, "workspaceFolders": folders }));
         server.notify("initialized", json!({}));
         server
