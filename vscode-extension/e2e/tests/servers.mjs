@@ -59,7 +59,7 @@ export const servers = ({ server }) => ({
     assert.equal(readFileSync(join(folder, 'starts'), 'utf8').split('\n').length - 1, 5);
     assert.match(await toast.innerText(), /the disk is on fire/);
     await bench.press(toast, 'Show Log');
-    await eventually('the log is shown', async () => (await bench.page.locator('.panel').innerText()).replaceAll('\u00a0', ' ').includes('the server did not start'));
+    await eventually('the log is shown', async () => (await bench.page.locator('.panel').innerText()).replaceAll('\u00a0', ' ').includes('[error]'));
     await bench.quiet();
     await bench.command('View: Hide Panel');
   },
