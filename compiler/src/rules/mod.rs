@@ -242,4 +242,6 @@ pub(crate) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod example_tests;
 #[cfg(test)]
+mod guidance_tests;
+#[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::shown;
 use crate::context::{FileRuleContext, Findings};
 use crate::finding::{Severity, TextRange};
-use crate::secrets::{HitKind, certain, embedded, redact};
+use crate::items::{Lexer, line_end};
+use crate::secrets::{HitKind, certain, embedded, redact, scan};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -50,7 +51,7 @@ pub fn check_item(text: &str, findings: &mut Findings) {
         );
         RULE.at(&hit.range, message).to(findings);
     }
-    let certain: Vec<TextRange> = findings[start..].iter().map(|f| f.range.clone()).collect();
+    let mut certain: Vec<TextRange> = findings[start..].iter().map(|f| f.range.clone()).collect();
     for (name, range) in embedded::quoted_pairs(text) {
         if certain.iter().any(|k| k.start < range.end && range.start < k.end) {
             continue;
@@ -60,8 +61,52 @@ pub fn check_item(text: &str, findings: &mut Findings) {
             shown(name),
             redact(&text[range.clone()])
         );
+        certain.push(range.clone());
         RULE.at(&range, message).severity(Severity::Warning).to(findings);
     }
+    for hit in inside_literals(text) {
+        if certain.iter().any(|k| k.start < hit.end && hit.start < k.end) {
+            continue;
+        }
+        let message = format!(
+            "the text holds what looks like a credential ({}); if it is one, read it from the environment",
+            redact(&text[hit.clone()])
+        );
+        RULE.at(&hit, message).severity(Severity::Warning).to(findings);
+    }
+}
+
+/// Likely credentials within the strings of a constant or of a function's head: connection strings, headers, command
+/// lines. What the strings of a function's body say is its own affair.
+fn inside_literals(text: &str) -> Vec<TextRange> {
+    let head = match text.find("def ").filter(|_| text.starts_with(['@', 'd', 'a'])) {
+        Some(def) if text.starts_with("def ") || text[..def].ends_with(['\n', ' ']) => {
+            let end = text[def..].find(":\n").map_or(text.len(), |n| def + n);
+            def..end
+        }
+        _ if text.starts_with("class ") => return Vec::new(),
+        _ => 0..text.len(),
+    };
+    let bytes = text.as_bytes();
+    let mut lexer = Lexer::new(text);
+    let mut found = Vec::new();
+    let mut at = head.start;
+    while at < head.end {
+        match bytes[at] {
+            b'"' | b'\'' => {
+                let end = lexer.string(head.start, at).end.clamp(at + 1, text.len());
+                let literal = text.get(at..end).unwrap_or("");
+                let inner = literal.trim_matches(['"', '\'']);
+                let start = at + (literal.len() - literal.trim_start_matches(['"', '\'']).len());
+                let likely = scan(inner, None).into_iter().filter(|h| matches!(h.kind, HitKind::Likely(_)));
+                found.extend(likely.map(|h| start + h.range.start..start + h.range.end));
+                at = end;
+            }
+            b'#' => at = line_end(bytes, at).max(at + 1),
+            _ => at += 1,
+        }
+    }
+    found
 }
 
 /// Comments between items belong to none of them.

@@ -96,7 +96,7 @@ fn is_pair(name: &str, value: &str, flag: bool) -> bool {
     if flag && matches!(name, "u" | "user") {
         return value.split_once(':').is_some_and(|(_, password)| is_likely("password", password));
     }
-    is_likely(name, value)
+    is_likely(name, value) || super::hinted(name, value).is_some()
 }
 
 /// The value that follows a name which ends at `end`.
@@ -111,7 +111,7 @@ fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
             at += usize::from(matches!(bytes.get(at), Some(b'=' | b'>')));
             at += blanks(at);
         }
-        Some(_) if flag && gap > 0 => at += gap,
+        Some(_) if (flag || is_netrc(text, end)) && gap > 0 => at += gap,
         _ => return None,
     }
     for scheme in ["Bearer ", "bearer ", "Basic ", "basic ", "token ", "Token "] {
@@ -144,7 +144,7 @@ pub fn quoted_pairs(text: &str) -> Vec<(&str, Range<usize>)> {
         let name = &text[at..end];
         // Of all the names in a text few are given a string: that is asked first.
         match assigned(text, end) {
-            Some(value) if name_kind(name) != NameKind::Plain && is_likely(name, &text[value.clone()]) => {
+            Some(value) if name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false) => {
                 at = value.end;
                 found.push((name, value));
             }
@@ -174,6 +174,16 @@ fn assigned(text: &str, end: usize) -> Option<Range<usize>> {
     let length = inner.find([quote, '\n'])?;
     let start = inner.as_ptr() as usize - text.as_ptr() as usize;
     (length > 0).then_some(start..start + length)
+}
+
+/// `machine HOST login USER password …`: the name that ends here is followed by a value without a mark.
+fn is_netrc(text: &str, end: usize) -> bool {
+    let mut start = end.saturating_sub(120);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let before = &text[start..end];
+    before.ends_with("password") && before.contains("login ")
 }
 
 /// A list of arguments: the element after `--password`. Index of the value.
@@ -249,8 +259,8 @@ mod tests {
     #[test]
     fn passwords_in_urls_are_found_and_stand_ins_are_not() {
         let url = |password: &str| ["postgres://app:", password, "@db.example.com/app"].concat();
-        let text = url("not-a-real-password");
-        assert_eq!(at(urls(&text), &text), ["app:not-a-real-password"]);
+        let text = url("cedarLp7xQ9");
+        assert_eq!(at(urls(&text), &text), ["app:cedarLp7xQ9"]);
         for odd in ["p/q?r#s9", "a@b9", "x%40y1"] {
             assert_eq!(urls(&url(odd)).len(), 1, "{odd}");
         }

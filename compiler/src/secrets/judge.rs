@@ -109,6 +109,37 @@ const ABOUT: &[&str] = &[
     "map",
     "max",
     "min",
+    "prompt",
+    "message",
+    "help",
+    "text",
+    "title",
+    "error",
+    "placeholder",
+    "changed",
+    "reset",
+    "at",
+    "date",
+    "created",
+    "updated",
+    "symbol",
+    "address",
+    "encoder",
+    "hasher",
+    "strategy",
+    "validator",
+    "rules",
+    "lifetime",
+    "validity",
+    "charset",
+    "strength",
+    "attempts",
+    "helper",
+    "source",
+    "server",
+    "service",
+    "vault",
+    "hosts",
 ];
 
 const PASSWORDS: &[&str] =
@@ -179,8 +210,23 @@ pub fn name_kind(name: &str) -> NameKind {
     let words = split(name);
     let Some(last) = words.last() else { return NameKind::Plain };
     let has = |list: &[&str]| words.iter().any(|w| list.contains(&w.as_str()));
+    // `GPG_KEY` in an image is the fingerprint of who signs releases.
+    if matches!(words.as_slice(), [gpg, key] if (gpg == "gpg" || gpg == "pgp") && key == "key") {
+        return NameKind::Plain;
+    }
     if ABOUT.contains(&last.as_str())
-        || has(&["public", "publishable", "max", "anon", "partition", "primary"])
+        || has(&[
+            "public",
+            "publishable",
+            "max",
+            "anon",
+            "partition",
+            "primary",
+            "site",
+            "idempotency",
+            "verify",
+            "verification",
+        ])
     {
         return NameKind::Plain;
     }
@@ -247,11 +293,106 @@ pub fn is_likely(name: &str, value: &str) -> bool {
     match kind {
         // `hunter2` reads as a word, and is what people choose.
         NameKind::Password => {
+            if is_chosen_phrase(value) {
+                return !is_placeholder(value) && !is_reference(value);
+            }
             let innocent = is_innocent_thing(value) || is_wordy(value) && is_name(value);
             !innocent && is_password(value)
         }
         _ => !is_innocent(value) && is_key(value),
     }
+}
+
+/// Words that speak of a secret, of who uses it, or of where it is kept: a value of them is its name.
+const NAMING: &[&str] = &[
+    "pass",
+    "passwort",
+    "passe",
+    "parola",
+    "clave",
+    "contrase",
+    "senha",
+    "wachtwoord",
+    "pwd",
+    "secret",
+    "key",
+    "token",
+    "cred",
+    "db",
+    "database",
+    "prod",
+    "dev",
+    "stag",
+    "test",
+    "example",
+    "here",
+    "your",
+    "ihr",
+    "mein",
+    "user",
+    "admin",
+    "name",
+    "vault",
+    "store",
+    "ref",
+    "env",
+    "file",
+    "path",
+    "config",
+    "default",
+    "none",
+    "version",
+    "min",
+    "max",
+    "length",
+    "required",
+    "not",
+    "real",
+    "policy",
+    "auth",
+    "login",
+    "http",
+    "api",
+    "hash",
+    "bcrypt",
+    "argon",
+    "sha",
+    "scram",
+    "rsa",
+    "aes",
+    "hidden",
+    "redact",
+];
+
+/// `correct-horse-battery-staple`, `hunter2-xyz`: words that somebody chose, not the name of something.
+fn is_chosen_phrase(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let parts: Vec<&str> = lower.split(['-', '_', '.', ' ']).filter(|p| !p.is_empty()).collect();
+    let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b' '));
+    let spaced = value.contains(' ');
+    if !plain || parts.len() < 2 || is_address(value) || is_uuid(value) || is_date(value) || value.len() > 80
+    {
+        return false;
+    }
+    if parts.iter().any(|p| NAMING.iter().any(|n| p == n || n.len() > 3 && p.contains(n))) {
+        return false;
+    }
+    let words = parts.iter().filter(|p| p.len() > 2 && p.bytes().all(|b| b.is_ascii_alphabetic())).count();
+    let mixed = parts
+        .iter()
+        .any(|p| p.bytes().any(|b| b.is_ascii_digit()) && p.bytes().any(|b| b.is_ascii_alphabetic()));
+    let exactly = value == lower && (4..=8).contains(&parts.len()) && words == parts.len();
+    exactly
+        || !spaced && words >= 3 && value.bytes().any(|b| b.is_ascii_digit())
+        || !spaced && mixed && words < parts.len()
+}
+
+/// `2024-01-31`, with a time or without.
+fn is_date(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let digits =
+        |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|b| b.iter().all(u8::is_ascii_digit));
+    digits(0..4) && digits(5..7) && digits(8..10) && bytes[4] == b'-' && bytes[7] == b'-'
 }
 
 /// Is it what nobody keeps secret, whatever it is called?
@@ -275,6 +416,14 @@ fn is_innocent_thing(value: &str) -> bool {
         || is_identifier(value)
         || value.chars().filter(|c| c.is_whitespace()).count() > 1
         || is_address(value)
+        || is_date(value)
+        || is_account(value)
+}
+
+/// `0x` and forty digits: the address of an account or a contract, not its key.
+fn is_account(value: &str) -> bool {
+    value.len() == 42
+        && value.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn is_number(value: &str) -> bool {
@@ -335,9 +484,16 @@ fn is_key(value: &str) -> bool {
         (true, 16..) => letters && entropy(value) > 2.6,
         (true, _) => false,
         (false, 20..) => kinds(value) >= 2 && entropy(value) > 3.2,
-        (false, 12..) => kinds(value) >= 3 && entropy(value) > 3.0,
+        (false, 12..) => entropy(value) > 3.0 && (kinds(value) >= 3 || is_interleaved(value)),
         _ => false,
     }
+}
+
+/// Letters and digits in turns, as a generator makes them.
+fn is_interleaved(value: &str) -> bool {
+    let turns =
+        value.as_bytes().windows(2).filter(|w| w[0].is_ascii_digit() != w[1].is_ascii_digit()).count();
+    value.bytes().all(|b| b.is_ascii_alphanumeric()) && turns >= 4
 }
 
 #[cfg(test)]

@@ -229,21 +229,28 @@ fn hinted(name: &str, text: &str) -> Option<Hit> {
         .then(|| Hit { kind: HitKind::Provider(&PROVIDERS[*provider]), range: start..start + value.len() })
 }
 
-/// Base64 and percent-encoded text that hides a certain credential: the range of the encoded text.
+/// Base64 and percent-encoded text that hides a credential: the range of the encoded text.
 fn encoded(text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
     for run in base64_runs(text) {
-        let inner =
-            decode::base64_text(&text[run.clone()]).map(|decoded| certain(&decoded)).unwrap_or_default();
-        hits.extend(inner.first().map(|hit| Hit { kind: hit.kind, range: run }));
+        let inner = decode::base64_text(&text[run.clone()])
+            .and_then(|decoded| plain_kinds(&decoded).into_iter().next());
+        hits.extend(inner.map(|kind| Hit { kind, range: run }));
     }
     if hits.is_empty()
         && let Some(decoded) = decode::percent(text)
     {
-        let plain = certain(text).len();
-        hits.extend(certain(&decoded).get(plain).map(|hit| Hit { kind: hit.kind, range: 0..text.len() }));
+        let plain = plain_kinds(text).len();
+        hits.extend(plain_kinds(&decoded).get(plain).map(|kind| Hit { kind: *kind, range: 0..text.len() }));
     }
     hits
+}
+
+/// What a text holds as it stands: the certain first, then what names make likely.
+fn plain_kinds(text: &str) -> Vec<HitKind> {
+    let certain = certain(text).into_iter().map(|h| h.kind);
+    let likely = embedded::pairs(text).into_iter().map(|_| HitKind::Likely(None));
+    certain.chain(likely).collect()
 }
 
 /// Runs of base64 characters long enough to hide something.
@@ -274,5 +281,7 @@ pub fn redact(credential: &str) -> String {
     }
 }
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;

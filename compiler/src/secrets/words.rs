@@ -117,6 +117,22 @@ const PLACEHOLDERS: &[&str] = &[
     "token-here",
     "goes-here",
     "goes_here",
+    "not-a-real",
+    "not_a_real",
+    "not-a-secret",
+    "notasecret",
+    "contrase",
+    "mot-de-passe",
+    "motdepasse",
+    "passwort",
+    "wachtwoord",
+    "some-secret",
+    "some_secret",
+    "put-your",
+    "enter-your",
+    "fill-me",
+    "fill_me",
+    "tbd",
     "…",
 ];
 
@@ -197,8 +213,6 @@ const STAND_INS: &[&str] = &[
     "secret123",
     "test123",
     "test1234",
-    "qwerty",
-    "letmein",
     "12345",
     "123456",
     "1234567",
@@ -209,7 +223,8 @@ const STAND_INS: &[&str] = &[
 /// Stands for a credential, and is none.
 pub fn is_placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let bare = lower.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let bare =
+        lower.trim_matches(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '!' | '@' | '#' | '$'));
     bare.is_empty()
         || STAND_INS.contains(&lower.as_str())
         || STAND_INS.contains(&bare)
@@ -260,6 +275,16 @@ pub fn is_reference(text: &str) -> bool {
         "secrets/",
         "env:",
         "env.",
+        "env[",
+        "ENV[",
+        "#{",
+        "%{",
+        "@@",
+        "secretKeyRef",
+        "valueFrom",
+        "sops:",
+        "doppler:",
+        "bws:",
         "file:",
         "ssm:",
         "sm:",
@@ -293,8 +318,10 @@ pub fn is_reference(text: &str) -> bool {
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
     });
     let template = text.starts_with('{') && text.ends_with('}') || text.contains("${") || text.contains("$(");
+    let wrapped =
+        text.starts_with("__") && text.ends_with("__") || text.starts_with('[') && text.ends_with(']');
     let windows = text.starts_with('%') && text.ends_with('%');
-    STARTS.iter().any(|s| text.starts_with(s)) || scheme || template || windows
+    STARTS.iter().any(|s| text.starts_with(s)) || scheme || template || wrapped || windows
 }
 
 /// `8-4-4-4-12` hex.

@@ -8,6 +8,7 @@ mod cpio;
 mod files;
 mod lsp;
 mod plain;
+mod secrets;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -74,6 +75,7 @@ type Measurement = fn(&Bench) -> Result<Vec<Row>>;
 /// Names, what they need besides the programs, and what they run.
 const MEASUREMENTS: &[(&str, &[setup::Need], Measurement)] = &[
     ("compiler", &[setup::CC, setup::PYTHON], compiler::speed),
+    ("secrets", &[setup::CC, setup::PYTHON, setup::VENV], secrets::accuracy),
     ("lsp", &[], lsp::latency),
     ("check", &[setup::PYTHON, setup::VENV], check::check),
     ("agent", &[], boot::agent_size),
@@ -94,7 +96,7 @@ pub fn run(options: &Options) -> Result<()> {
     setup::ensure(&needs, options.yes)?;
     let base = build::target_dir()?.join("bench");
     // The compiler's measurements need no program of the product, and building them takes minutes.
-    let programs = match chosen.iter().all(|(name, _, _)| *name == "compiler") {
+    let programs = match chosen.iter().all(|(name, _, _)| matches!(*name, "compiler" | "secrets")) {
         true => Programs { dir: build::target_dir()?.join("release") },
         false => build::programs(build::RELEASE)?,
     };
