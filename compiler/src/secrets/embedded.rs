@@ -144,7 +144,9 @@ pub fn quoted_pairs(text: &str) -> Vec<(&str, Range<usize>)> {
         let name = &text[at..end];
         // Of all the names in a text few are given a string: that is asked first.
         match assigned(text, end) {
-            Some(value) if name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false) => {
+            Some(value)
+                if name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false) =>
+            {
                 at = value.end;
                 found.push((name, value));
             }
