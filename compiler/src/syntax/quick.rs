@@ -106,7 +106,8 @@ impl Reader<'_> {
         let start = self.at;
         let name = self.name()?.to_owned();
         let mut expr = Expr::new(ExprKind::Name(name), start..self.at);
-        loop {
+        // Each link nests what is before it: a long chain is not read here.
+        for _ in 0..DEPTH {
             match self.peek() {
                 Some(b'.') => {
                     self.at += 1;
@@ -122,6 +123,7 @@ impl Reader<'_> {
                 _ => return Some(expr),
             }
         }
+        None
     }
 
     fn arguments(&mut self, depth: u32) -> Option<Vec<Argument>> {
