@@ -32,15 +32,21 @@ impl Offer {
         let range = text.range(&self.replace);
         let import =
             self.import.then(|| vec![TextEdit::new(text.range(&(place.0..place.0)), place.1.into())]);
-        let kind = if self.markdown { MarkupKind::Markdown } else { MarkupKind::PlainText };
+        // Without a word about formats the client takes text as it is.
+        let documentation = match self.markdown {
+            true => Documentation::MarkupContent(MarkupContent {
+                kind: MarkupKind::Markdown,
+                value: self.documentation.clone(),
+            }),
+            false => Documentation::String(self.documentation.clone()),
+        };
         CompletionItem {
             sort_text: Some(format!("{:03}{}", self.rank, self.label)),
             filter_text: Some(self.label.clone()),
             label: self.label,
             kind: Some(self.kind),
             detail: Some(self.detail).filter(|d| !d.is_empty()),
-            documentation: (!self.documentation.is_empty())
-                .then_some(Documentation::MarkupContent(MarkupContent { kind, value: self.documentation })),
+            documentation: (!self.documentation.is_empty()).then_some(documentation),
             insert_text_format: Some(if self.snippet {
                 InsertTextFormat::SNIPPET
             } else {
