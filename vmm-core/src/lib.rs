@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod build;
 mod context;
+mod cpio;
 pub mod deps;
 pub mod digest;
 pub mod doctor;
