@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::hypervisor::{self, KvmReport};
 use crate::image::command::on_path;
 use crate::image::debian::Apt;
-use crate::{Error, Home, Result, fsio, kernel, programs};
+use crate::{Error, Home, Result, fsio, kernel, machine, programs};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -200,7 +200,28 @@ fn machine_checks() -> Vec<Check> {
             Status::Warn,
             "with hardware KVM, it runs the guests; QEMU can instead",
         ),
+        walls(machine::landlock_version()),
     ]
+}
+
+/// TCP ports can be confined from this version of Landlock on.
+const LANDLOCK_WITH_PORTS: i32 = 4;
+
+fn walls(landlock: i32) -> Check {
+    let why =
+        "a supervisor or QEMU that a guest took over would be held by its system calls and its user alone";
+    let remedy = "use a kernel of 6.7 or newer, with landlock in its `lsm=` list";
+    match landlock {
+        LANDLOCK_WITH_PORTS.. => Check::ok("walls", format!("Landlock {landlock} confines files and ports")),
+        1.. => Check::bad(
+            "walls",
+            Status::Warn,
+            format!("Landlock {landlock} confines files, not ports"),
+            why,
+            remedy,
+        ),
+        _ => Check::bad("walls", Status::Warn, "this kernel has no Landlock", why, remedy),
+    }
 }
 
 fn program(id: &'static str, found: Result<PathBuf>, status: Status, why: &str) -> Check {

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod egress;
 mod error;
 mod fsio;
+pub mod gc;
 mod home;
 pub mod hypervisor;
 pub mod image;

@@ -122,6 +122,7 @@ pub async fn build(
     ctx: &Context,
 ) -> Result<BuildRecord> {
     ctx.check()?;
+    crate::plan::check_launch(&workload, &crate::plan::HostLimits::detect())?;
     let request = BuildRequest {
         lock: options.lock.clone(),
         workload,
@@ -132,7 +133,7 @@ pub async fn build(
     adapter::build(home, request, ctx).await
 }
 
-/// Removes cached layers that no artifact refers to. What running machines use they hold open.
+/// Removes from the cache what neither an artifact nor a running machine refers to; waits until nobody builds.
 pub async fn gc(home: &Home, dry_run: bool, ctx: &Context) -> Result<crate::layer::Removed> {
     ctx.check()?;
     adapter::gc(home, dry_run, ctx).await

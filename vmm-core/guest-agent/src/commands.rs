@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use crate::sys;
 
 /// Lines of a failed hook that its error repeats.
 const TAIL: usize = 4096;
+/// How long the output of a command that has ended may still be on its way.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
 /// Restarts of a command that fails, before the machine fails with it.
 const MAX_RESTARTS: u32 = 3;
 
@@ -44,7 +47,7 @@ impl Runner {
         let fail = |why: String| (why, String::new());
         let mut process = self.start(argv).map_err(|e| fail(format!("`{name}` cannot be started: {e}")))?;
         let tail = Arc::new(Mutex::new(String::new()));
-        self.follow(&mut process, stream, Some(&tail));
+        let forwarded = self.follow(&mut process, stream, Some(&tail));
         let deadline = limit.map(|limit| Instant::now() + limit);
         let status = process.wait(deadline);
         let Some(status) = status else {
@@ -52,11 +55,11 @@ impl Runner {
             let seconds = limit.unwrap_or_default().as_secs();
             return Err((format!("`{name}` did not end within {seconds} s"), taken(&tail)));
         };
+        // Until all that it printed is on its way; what it left running may hold its pipes open.
+        let _ = forwarded.recv_timeout(LAST_OUTPUT);
         if sys::succeeded(status) {
             return Ok(());
         }
-        // Its output is forwarded by threads that end with its pipes.
-        std::thread::sleep(Duration::from_millis(20));
         Err((format!("`{name}` {}", process.describe(status)), taken(&tail)))
     }
 
@@ -71,10 +74,18 @@ impl Runner {
         Process::start(&self.reaper, &spec)
     }
 
-    fn follow(&self, process: &mut Process, stream: &'static str, tail: Option<&Arc<Mutex<String>>>) {
+    /// Forwards what a process prints. What is given back is disconnected when all has been forwarded.
+    fn follow(
+        &self,
+        process: &mut Process,
+        stream: &'static str,
+        tail: Option<&Arc<Mutex<String>>>,
+    ) -> Receiver<()> {
+        let (open, forwarded) = mpsc::channel();
         let sink = |name: &'static str| {
-            let (logs, tail) = (self.logs.clone(), tail.cloned());
+            let (logs, tail, open) = (self.logs.clone(), tail.cloned(), open.clone());
             move |text: &str| {
+                let _held = &open;
                 logs.send(name, text);
                 if let Some(tail) = &tail {
                     keep_tail(&mut tail.lock().unwrap_or_else(PoisonError::into_inner), text);
@@ -88,6 +99,7 @@ impl Runner {
         if let Some(pipe) = process.stderr.take() {
             forward(pipe, sink(err));
         }
+        forwarded
     }
 
     /// Runs hooks, one after the other, until one fails.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use workload_ir::limits::is_id;
 
+use super::locks::LockFile;
 use super::{BuildRecord, RECORD_VERSION};
-use crate::layer::{Removed, Store};
-use crate::{Context, Error, ErrorKind, Home, Result, fsio};
+use crate::{Error, ErrorKind, Home, Result, fsio};
 
 const RECORD: &str = "build.json";
 /// Name of the lock of a workload's packages.
@@ -64,25 +64,18 @@ pub fn layers_in_use(home: &Home) -> Result<BTreeSet<String>> {
     Ok(digests(records.iter()))
 }
 
-/// Digests of the layers of some records.
-pub fn digests<'a>(records: impl Iterator<Item = &'a BuildRecord>) -> BTreeSet<String> {
+fn digests<'a>(records: impl Iterator<Item = &'a BuildRecord>) -> BTreeSet<String> {
     records.flat_map(|r| &r.apps).flat_map(|a| &a.layers).map(|l| l.digest.clone()).collect()
 }
 
-/// Removes the layers that no artifact and none of `machines` (records of those that run) refers to. What an index
-/// says of a removed layer is found out when it is next used.
-pub fn gc(
-    home: &Home,
-    machines: impl FnOnce() -> Result<Vec<BuildRecord>>,
-    dry_run: bool,
-    ctx: &Context,
-) -> Result<Removed> {
-    let in_use = || {
-        let mut digests = layers_in_use(home)?;
-        digests.extend(self::digests(machines()?.iter()));
-        Ok(digests)
-    };
-    Store::open(home)?.gc(in_use, dry_run, ctx)
+/// SHA-256 of the packages that the locks of artifacts name.
+pub fn blobs_in_use(home: &Home) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for id in ids(home)? {
+        let lock = LockFile::read(&dir(home, &id).join(LOCK))?;
+        found.extend(lock.apps.into_values().flat_map(|app| app.packages).map(|package| package.sha256));
+    }
+    Ok(found)
 }
 
 fn ids(home: &Home) -> Result<Vec<String>> {

@@ -79,6 +79,11 @@ pub fn find_or_fetch(home: &Home, offline: bool, ctx: &Context) -> Result<Kernel
     })
 }
 
+/// Digest of the kernel that is booted from a home's kernels.
+pub(crate) fn current(dir: &Path) -> Option<String> {
+    fsio::read_json::<String>(&dir.join(CURRENT)).ok().flatten()
+}
+
 /// What killed processes left half-written. The lock is held, so nobody writes there now.
 fn remove_leftovers(dir: &Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {

@@ -103,8 +103,23 @@ impl Store {
         dry_run: bool,
         ctx: &Context,
     ) -> Result<Removed> {
-        let _lock = FileLock::acquire(&self.dir.join(".lock"), Mode::Exclusive, "a build", ctx)?;
-        let in_use = in_use()?;
+        let _lock = self.exclusive(ctx)?;
+        self.collect(&in_use()?, dry_run, ctx)
+    }
+
+    /// Held while nobody may build.
+    pub fn exclusive(&self, ctx: &Context) -> Result<FileLock> {
+        FileLock::acquire(&self.dir.join(".lock"), Mode::Exclusive, "a build", ctx)
+    }
+
+    /// The digest of a layer of this store, by its file.
+    pub fn digest_of(&self, path: &Path) -> Option<String> {
+        let name = path.strip_prefix(&self.dir).ok()?.to_str()?;
+        name.strip_suffix(EXTENSION).filter(|digest| is_sha256_hex(digest)).map(str::to_owned)
+    }
+
+    /// [`Store::gc`], by one that holds [`Store::exclusive`].
+    pub fn collect(&self, in_use: &BTreeSet<String>, dry_run: bool, ctx: &Context) -> Result<Removed> {
         let mut removed = Removed::default();
         for (name, path, size) in files(&self.dir)? {
             ctx.check()?;

@@ -10,9 +10,7 @@ use agent_protocol::{
     TmpfsSpec,
 };
 use serde::{Deserialize, Serialize};
-use workload_ir::{
-    App, Concurrency, Entrypoint, EnvValue, Format, Hook, MountMode, MountSource, Port, Proto,
-};
+use workload_ir::{App, Concurrency, Entrypoint, EnvValue, Hook, MountMode, MountSource, Port};
 
 use super::registry::MachineDir;
 use super::snapshot::{self, Plan};
@@ -102,7 +100,7 @@ pub fn of_request(
     };
     let app = request.build.workload.apps.iter().find(|app| app.name == request.app).ok_or_else(missing)?;
     let built = request.build.apps.iter().find(|app| app.name == request.app).ok_or_else(missing)?;
-    refuse_what_is_not_there_yet(app)?;
+    plan::check_served(app)?;
     let size = plan::launch(app, &HostLimits::detect())?;
     let policy = Policy::of(app, &request.connect_to);
     let activation = activation(app, built, &policy, secrets)?;
@@ -185,36 +183,6 @@ fn layer_paths(home: &Home, layers: &[Layer]) -> Result<Vec<PathBuf>> {
         .help("build the workload again with `mvmctl build`")),
     };
     layers.iter().map(path).collect()
-}
-
-fn refuse_what_is_not_there_yet(app: &App) -> Result<()> {
-    for mount in &app.mounts {
-        match &mount.source {
-            MountSource::Tmpfs { .. } => {}
-            MountSource::Volume { name } => {
-                return Err(refuse(
-                    "mounts",
-                    &format!("names the volume {name}; volumes are not served yet"),
-                ));
-            }
-            MountSource::HostPath { path } => {
-                let why = format!("names the host's directory {path}; host directories are not mounted yet");
-                return Err(refuse("mounts", &why).help("put the files into the app's source"));
-            }
-        }
-    }
-    if app.network.peers.as_ref().is_some_and(|peers| !peers.is_empty()) {
-        return Err(refuse(
-            "network.peers",
-            "asks for connections between workloads, which are not served yet",
-        ));
-    }
-    if app.network.ports.iter().any(|port| port.proto == Proto::Udp) {
-        return Err(
-            refuse("network.ports", "publishes a UDP port; only TCP is carried").help("publish a TCP port")
-        );
-    }
-    Ok(())
 }
 
 /// What the guest is told.
@@ -326,35 +294,16 @@ fn entrypoint(entrypoint: &Entrypoint, secrets: &BTreeMap<String, Value>) -> Res
             env: values(env, secrets)?,
         }),
         Entrypoint::Function {
-            language,
-            module,
-            function,
-            format,
-            working_dir,
-            env,
-            primary,
-            concurrency,
-            ..
-        } => {
-            if language != "python" {
-                return Err(refuse(
-                    "entrypoint.language",
-                    &format!("is {language}; only python functions are served yet"),
-                ));
-            }
-            if *format == Format::Msgpack {
-                return Err(refuse("entrypoint.format", "is msgpack; only json is served yet"));
-            }
-            Ok(EntrypointSpec::Function {
-                language: language.clone(),
-                module: module.clone(),
-                function: function.clone(),
-                working_dir: working_dir.clone(),
-                env: values(env, secrets)?,
-                primary: *primary,
-                pool: concurrency.as_ref().map_or_else(PoolSpec::default, pool),
-            })
-        }
+            language, module, function, working_dir, env, primary, concurrency, ..
+        } => Ok(EntrypointSpec::Function {
+            language: language.clone(),
+            module: module.clone(),
+            function: function.clone(),
+            working_dir: working_dir.clone(),
+            env: values(env, secrets)?,
+            primary: *primary,
+            pool: concurrency.as_ref().map_or_else(PoolSpec::default, pool),
+        }),
     }
 }
 
@@ -427,18 +376,6 @@ mod tests {
         // The agent's place is of no interest here.
         if let Ok(launch) = bare(&Home::at(dir.path()), "m", &built(), &kernel, activation) {
             assert!(!format!("{launch:?}").contains("hidden"));
-        }
-    }
-
-    #[test]
-    fn what_is_not_served_is_refused_by_field() {
-        let volume = serde_json::json!({"mounts": [{"source": {"kind": "volume", "name": "v"}, "target": "/v", "mode": "rw"}]});
-        let udp = serde_json::json!({"network": {"mode": "deny", "ports": [{"guest": 53, "proto": "udp",
-            "guest_addr": "127.0.0.1", "mapping_id": "0"}]}});
-        for (extra, field) in [(volume, "mounts"), (udp, "network.ports")] {
-            let error = refuse_what_is_not_there_yet(&app(extra)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Policy);
-            assert!(error.to_string().contains(field), "{error}");
         }
     }
 

@@ -21,6 +21,9 @@ pub use client::{Machine, down, list, logs_of, up, up_with_kernel};
 pub use prepare::{PrepareRequest, prepare_bytecode, run_hooks_before_build};
 pub use snapshot::{SnapshotUse, freeze};
 
+pub(crate) use registry::files_in_use;
+pub(crate) use sys::landlock_version;
+
 use crate::build::BuildRecord;
 
 /// Which hypervisor runs a machine.
@@ -131,6 +134,28 @@ pub struct CallRequest {
     pub kwargs: serde_json::Map<String, serde_json::Value>,
     /// Time limit of the call.
     pub timeout: Option<Duration>,
+}
+
+/// Machines without processes, for tests of what looks at them.
+#[cfg(test)]
+pub(crate) mod tests_support {
+    use std::path::{Path, PathBuf};
+
+    use super::registry::{Lock, MachineDir};
+    use crate::Home;
+
+    /// A machine that has only just been claimed.
+    pub(crate) fn starting(home: &Home, name: &str) -> Lock {
+        MachineDir::of(home, name).unwrap().claim().unwrap()
+    }
+
+    /// A machine that uses some files, as long as the value lives.
+    pub(crate) fn running(home: &Home, name: &str, files: &[PathBuf]) -> Lock {
+        let lock = starting(home, name);
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        MachineDir::of(home, name).unwrap().write_uses(&files).unwrap();
+        lock
+    }
 }
 
 /// Labels a caller may put on a machine.

@@ -7,13 +7,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::wire::check_name;
 use super::{MachineInfo, MachineState};
-use crate::{Error, ErrorKind, Home, Result};
+use crate::{Context, Error, ErrorKind, Home, Result};
 
 /// A machine's directory.
 #[derive(Clone, Debug)]
@@ -36,6 +36,9 @@ pub struct Record {
 pub struct Lock {
     _file: File,
 }
+
+/// In a machine's directory: the files it runs from.
+const USES: &str = "uses.json";
 
 /// Where machines are.
 fn root(home: &Home) -> PathBuf {
@@ -196,6 +199,13 @@ impl MachineDir {
         Ok(Some((record, alive)))
     }
 
+    /// Notes the files that the machine runs from, so that nobody collects them.
+    pub fn write_uses(&self, files: &[&Path]) -> Result<()> {
+        let path = self.path.join(USES);
+        let text = serde_json::to_vec(files).map_err(io::Error::other);
+        text.and_then(|text| fs::write(&path, text)).map_err(|e| error("writing", &path, e))
+    }
+
     /// Whether a supervisor holds the lock. Looking takes a shared lock for a moment, and only if it is free.
     pub fn is_held(&self) -> Result<bool> {
         let path = self.path.join("lock");
@@ -224,17 +234,44 @@ impl MachineDir {
     }
 }
 
+/// The files that running machines use. A machine of which that is not known stops the question: one that is just
+/// starting is waited for, for a moment.
+pub fn files_in_use(home: &Home, ctx: &Context) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for name in names(home)? {
+        let Ok(dir) = MachineDir::of(home, &name) else { continue };
+        let patience = Instant::now() + Duration::from_secs(2);
+        while dir.is_held()? {
+            ctx.check()?;
+            let text = fs::read(dir.path.join(USES)).unwrap_or_default();
+            if let Ok(uses) = serde_json::from_slice::<Vec<PathBuf>>(&text) {
+                files.extend(uses);
+                break;
+            }
+            if Instant::now() >= patience {
+                let message = format!("collecting garbage: it is not known what the machine {name} uses");
+                return Err(Error::new(ErrorKind::Usage, message)
+                    .help("wait until it is ready, or stop it with `mvmctl down`"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    Ok(files)
+}
+
+fn names(home: &Home) -> Result<Vec<String>> {
+    let root = root(home);
+    match fs::read_dir(&root) {
+        Ok(all) => Ok(all.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(error("reading", &root, e)),
+    }
+}
+
 /// All machines, by name. What a cut-off start left is removed on the way.
 pub fn list(home: &Home) -> Result<Vec<MachineInfo>> {
-    let root = root(home);
-    let entries = match fs::read_dir(&root) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(error("reading", &root, e)),
-    };
     let mut found = Vec::new();
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
+    for name in names(home)? {
         let Ok(dir) = MachineDir::of(home, &name) else { continue };
         match dir.read()? {
             Some((record, _)) => found.push(record.info),

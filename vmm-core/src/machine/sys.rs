@@ -50,6 +50,16 @@ pub fn without_huge_pages(command: &mut Command) {
     unsafe { command.pre_exec(prepare) };
 }
 
+/// The version of Landlock that the kernel has; 0 for none.
+pub fn landlock_version() -> i32 {
+    const ASK_FOR_VERSION: libc::c_uint = 1;
+    // SAFETY: no structure is passed, which is what this flag asks for.
+    let version = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0, ASK_FOR_VERSION)
+    };
+    i32::try_from(version).unwrap_or(0).max(0)
+}
+
 /// Hardens the supervisor: a session of its own, private files, no core dumps (its memory holds secrets), no new
 /// privileges, a bounded number of descriptors, and no reading of its memory by other processes of the user.
 pub fn harden() -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::OutputSink;
-use crate::build::{BuildRecord, BuildRequest, artifacts};
+use crate::build::{BuildRecord, BuildRequest};
 use crate::layer::Removed;
 use crate::machine::{self, CallOutcome, CallRequest, Machine, MachineInfo, UpRequest};
 use crate::secrets::Value;
@@ -20,7 +20,7 @@ pub(super) async fn gc(home: &Home, dry_run: bool, ctx: &Context) -> Result<Remo
     let (home, ctx) = (home.clone(), ctx.clone());
     let work = move || {
         let mut removed = machine::snapshot::gc(&home, dry_run)?;
-        let layers = artifacts::gc(&home, || Ok(Vec::new()), dry_run, &ctx)?;
+        let layers = crate::gc::collect(&home, dry_run, &ctx)?;
         removed.bytes += layers.bytes;
         removed.files.extend(layers.files);
         Ok(removed)

@@ -201,3 +201,29 @@ async fn a_forced_kvm_and_a_missing_secret_are_refused_before_anything_starts() 
     assert!(error.to_string().contains("api-key"), "{error}");
     world.assert_clean();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn a_machine_is_ready_when_it_is_healthy_and_not_before() {
+    let world = World::new();
+    let check = |code: &str, start_period: u32| {
+        let check = json!({"command": ["/usr/bin/python3", "-c", code], "interval_secs": 1, "timeout_secs": 120,
+            "retries": 1, "start_period_secs": start_period});
+        world.request_with("health", |app| app.health_check = Some(serde_json::from_value(check).unwrap()))
+    };
+    let third = "import os, sys\nn = len(os.listdir('/tmp'))\nopen(f'/tmp/{n}', 'w')\nprint('attempt', n + 1)\n\
+        sys.exit(n < 2)";
+    let machine = world.up(check(third, 600)).await.unwrap();
+    let lines = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let sink = lines.clone();
+    machine.logs(false, move |piece| sink.lock().unwrap().push_str(&piece.text), &world.ctx).await.unwrap();
+    let lines = lines.lock().unwrap().clone();
+    assert!(lines.contains("attempt 3") && !lines.contains("attempt 4"), "{lines}");
+    world.down("health").await;
+
+    let error = world.up(check("import sys; sys.exit('not well')", 0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Guest);
+    assert!(error.to_string().contains("health check failed 2 times in a row"), "{error}");
+    assert!(error.to_string().contains("not well"), "{error}");
+    world.assert_clean();
+}

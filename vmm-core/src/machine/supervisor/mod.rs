@@ -2,6 +2,7 @@
 //! secrets and the log; the VMM process holds neither. Both end together, whichever is killed.
 
 mod boot;
+mod confine;
 mod freeze;
 mod guest;
 mod serve;
@@ -111,7 +112,8 @@ impl Supervisor {
         let lock = dir.claim()?;
         let dir = MachineDirHeld { dir, lock };
         launch.info.pid = std::process::id();
-        let started = Self::start_held(&dir, &mut launch, clock);
+        let confined = confine::confine(&launch);
+        let started = confined.and_then(|()| Self::start_held(&dir, &mut launch, clock));
         match started {
             Ok((guest, vmm, frozen, events)) => Ok(Supervisor {
                 dir,
@@ -136,6 +138,8 @@ impl Supervisor {
     fn start_held(dir: &MachineDirHeld, launch: &mut Launch, clock: Instant) -> Result<Started> {
         let secrets = std::mem::take(&mut launch.secrets).into_iter().map(Zeroizing::new).collect();
         let log = Arc::new(Log::new(dir.dir.path(), secrets));
+        let uses = launch.layers.iter().chain([&launch.kernel]).map(std::path::PathBuf::as_path);
+        dir.dir.write_uses(&uses.collect::<Vec<_>>())?;
         dir.dir.write(&Record { info: launch.info.clone(), ended: None })?;
         let (sender, events) = mpsc::channel();
         let booted = boot::boot(launch, &log, &sender)?;
