@@ -11,7 +11,6 @@ pub mod supervisor;
 mod sys;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -157,6 +156,3 @@ pub(crate) mod tests_support {
         lock
     }
 }
-
-/// Labels a caller may put on a machine.
-pub type Labels = BTreeMap<String, String>;

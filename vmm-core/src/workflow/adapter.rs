@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::OutputSink;
-use crate::build::{BuildRecord, BuildRequest};
+use crate::build::{BuildRecord, BuildRequest, artifacts};
 use crate::layer::Removed;
 use crate::machine::{self, CallOutcome, CallRequest, Machine, MachineInfo, UpRequest};
 use crate::secrets::Value;
