@@ -12,6 +12,7 @@ use landlock::{
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 use super::super::launch::Launch;
+use super::super::snapshot::Plan;
 use crate::{Error, ErrorKind, Result};
 
 /// The newest set of rights that this was written for; older kernels take what they know.
@@ -62,9 +63,15 @@ impl Allowed {
             let declared = policy.allow.iter().map(|to| to.port);
             declared.chain(policy.connect_to.iter().map(|to| to.address.port())).chain([DNS]).collect()
         });
+        let snapshots = match &launch.snapshot {
+            Plan::Boot => None,
+            Plan::Freeze { store } => Some(store.clone()),
+            Plan::Restore { from } => Some(from.clone()),
+        };
+        let write = DEVICES.iter().map(PathBuf::from).chain([launch.dir.clone()]).chain(snapshots);
         Allowed {
             read,
-            write: DEVICES.iter().map(PathBuf::from).chain([launch.dir.clone()]).collect(),
+            write: write.collect(),
             remove: launch.dir.parent().map(Path::to_owned).into_iter().collect(),
             connect,
             bind: launch.ports.iter().map(|port| port.host.unwrap_or(0)).collect(),
