@@ -23,6 +23,7 @@ static FILES: &[(&str, &[u8])] = package![
     "_limits.py",
     "_schema.py",
     "_table.py",
+    "_types.py",
     "py.typed"
 ];
 
