@@ -38,11 +38,29 @@ pub fn line(
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// A line on its own, for differences.
-pub fn plain(text: &str) -> String {
+/// The texts that the findings of a report call credentials, line by line: what a difference covers wherever it stands.
+pub fn credentials(report: &FileReport) -> Vec<&str> {
+    let about = |f: &&mvm_compiler::Finding| ABOUT_CREDENTIALS.contains(&f.rule);
+    let places = |f: &mvm_compiler::Finding| {
+        let related = f.related.iter().map(|r| r.range.clone());
+        related.chain([f.range.clone()]).collect::<Vec<_>>()
+    };
+    let ranges: Vec<_> = report.findings.iter().filter(about).flat_map(places).collect();
+    let within = |c: &&std::ops::Range<usize>| ranges.iter().any(|r| c.start < r.end && r.start < c.end);
+    let texts = report.literals().iter().filter(within).filter_map(|c| report.source.get(c.clone()));
+    texts.flat_map(str::lines).filter(|line| line.len() > SEEN).collect()
+}
+
+/// A line of a difference: what is certainly a credential is covered, and so are these texts.
+pub fn difference(text: &str, credentials: &[&str]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for hit in secrets::certain(text) {
         cover(&mut bytes, text, hit.range);
+    }
+    for credential in credentials {
+        for (at, _) in text.match_indices(credential) {
+            cover(&mut bytes, text, at..at + credential.len());
+        }
     }
     String::from_utf8(bytes).unwrap_or_default()
 }
@@ -60,6 +78,21 @@ fn cover_after(bytes: &mut [u8], text: &str, range: std::ops::Range<usize>, seen
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_difference_shows_no_credential_that_was_found() {
+        let password = ["correct-horse", "-battery-staple-9"].concat();
+        let source = format!("import mvm\nPASSWORD = '{password}'\nNAME = 'web'\n");
+        let at = source.find(&password).unwrap();
+        let mut report = FileReport::new("a.py".into(), None, source.as_str().into(), Vec::new());
+        assert_eq!(credentials(&report), Vec::<&str>::new());
+        report.findings.push(mvm_compiler::Finding::error("MVM502", at - 1..at + password.len() + 1, ""));
+        let credentials = credentials(&report);
+        let shown = difference(&format!("-PASSWORD = '{password}'  # {password}"), &credentials);
+        assert!(shown.starts_with("-PASSWORD = 'corr***"), "{shown}");
+        assert!(!shown.contains(&password[4..9]), "{shown}");
+        assert_eq!(difference("-NAME = 'web'", &credentials), "-NAME = 'web'");
+    }
 
     #[test]
     fn a_credential_is_covered_wherever_it_stands() {

@@ -88,7 +88,7 @@ fn render(
     }
     for report in reports {
         match (&report.diff, format) {
-            (Some(diff), _) => push_diff(&mut out, diff, look),
+            (Some(diff), _) => push_diff(&mut out, diff, &mask::credentials(report), look),
             (None, Format::Concise) => full::concise(&mut out, report, look),
             (None, _) => full::full(&mut out, report, look),
         }
@@ -101,9 +101,9 @@ fn render(
     out
 }
 
-fn push_diff(out: &mut String, diff: &str, look: &Look) {
+fn push_diff(out: &mut String, diff: &str, credentials: &[&str], look: &Look) {
     for line in diff.split_inclusive('\n') {
-        let text = terminal::safe(&mask::plain(line.trim_end_matches(['\n', '\r'])));
+        let text = terminal::safe(&mask::difference(line.trim_end_matches(['\n', '\r']), credentials));
         let text = match line.as_bytes().first() {
             Some(b'-') => look.paint(Style::Removed, &text),
             Some(b'+') => look.paint(Style::Added, &text),
