@@ -4,7 +4,7 @@ use super::entry::{Entry, decorated_entry};
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use crate::context::{Findings, RuleContext};
 use crate::finding::Severity;
-use crate::secrets::judge::{NameKind, name_kind, split};
+use crate::secrets::names::{NameKind, name_kind, split};
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::judge::{NameKind, is_likely, name_kind};
+use super::judge::is_likely;
+use super::names::{NameKind, name_kind};
 use super::words::{is_placeholder, is_reference};
 
 /// Passwords in the authority of URLs: the range of `user:password`.

@@ -5,6 +5,7 @@ mod checksum;
 mod decode;
 pub mod embedded;
 pub mod judge;
+pub mod names;
 mod providers;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -213,7 +214,7 @@ fn hinted(name: &str, text: &str) -> Option<Hit> {
     let engine = ENGINE.as_ref()?;
     let (value, _) = judge::without_scheme(text);
     let name_lower = name.to_ascii_lowercase().replace('-', "_");
-    if judge::name_kind(name) == judge::NameKind::Plain && !name_lower.contains("pat") {
+    if names::name_kind(name) == names::NameKind::Plain && !name_lower.contains("pat") {
         return None;
     }
     let start = value.as_ptr() as usize - text.as_ptr() as usize;
