@@ -74,8 +74,12 @@ fn example_text(example: &Example) -> String {
         let Some(end) = rest[at..].find("}}") else { break };
         out.push_str(&rest[..at]);
         let id = &rest[at + 2..at + end];
-        let name = crate::secrets::PROVIDERS.iter().find(|p| p.id == id).map_or("credential", |p| p.name);
-        let _ = write!(out, "<a {name}>");
+        if id.starts_with("U+") {
+            let _ = write!(out, "<{id}>");
+        } else {
+            let name = crate::secrets::PROVIDERS.iter().find(|p| p.id == id).map_or("credential", |p| p.name);
+            let _ = write!(out, "<a {name}>");
+        }
         rest = &rest[at + end + 2..];
     }
     out.push_str(rest);

@@ -34,6 +34,7 @@ mod mvm010_rebound_helper;
 mod mvm011_duplicate_key;
 mod mvm012_imperative_sandbox;
 mod mvm014_outdated_spelling;
+mod mvm015_bidirectional_text;
 mod mvm101_broad_source;
 mod mvm102_missing_source;
 mod mvm103_packaged_credentials;
@@ -112,6 +113,7 @@ static ALL: &[&Rule] = &[
     &mvm012_imperative_sandbox::RULE,
     &suppress::RULE,
     &mvm014_outdated_spelling::RULE,
+    &mvm015_bidirectional_text::RULE,
     &mvm101_broad_source::RULE,
     &mvm102_missing_source::RULE,
     &mvm103_packaged_credentials::RULE,

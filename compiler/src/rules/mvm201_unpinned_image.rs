@@ -18,7 +18,8 @@ pub static RULE: Rule = Rule {
     rationale: "A tag is a name that its owner can move: what is built tomorrow may not be what was reviewed today, and \
 whoever takes over the registry account chooses what runs. A digest names the bytes themselves.",
     remedy: "Pin the image: `mvm.oci_image(\"name:tag\", digest=\"sha256:…\")`. The editor's *Pin image* action \
-(`mvm.pinImage`) asks the registry for the digest of the tag. Registries whose tags cannot move may be listed under \
+        (`mvm.pinImage`) takes the digest from an OCI image layout in the workspace; a registry tells it with \
+        `skopeo inspect docker://IMAGE`. Registries whose tags cannot move may be listed under \
 `allowed-registries`. Better still, name a Nix package set.",
     examples: &[
         bad(

@@ -84,7 +84,7 @@ impl std::fmt::Debug for Check {
 
 /// An example. Marker lines (`^^^` below the code) say where a finding stands; a bad example fires its rule once per
 /// marker and no other rule at warning or above, a good one does not fire it. `{{openai}}` becomes a made-up credential of that
-/// provider when the example runs, and a mere mention of one in the documentation.
+/// provider when the example runs, and a mere mention of one in the documentation; `{{U+202E}}` that character.
 #[derive(Debug)]
 pub struct Example {
     /// Does it fire?
