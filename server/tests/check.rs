@@ -50,6 +50,18 @@ fn a_clean_tree_is_0_findings_are_1() {
 }
 
 #[test]
+fn the_insecure_example_trips_a_rule_of_every_range() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let result = check(&examples, &["--output", "json", "insecure"]);
+    assert_eq!(result.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&result.stdout).unwrap();
+    let text = report.to_string();
+    let missing: Vec<String> =
+        (0..=8).map(|n| format!("\"MVM{n}")).filter(|rule| !text.contains(rule)).collect();
+    assert!(missing.is_empty(), "{missing:?}: {text}");
+}
+
+#[test]
 fn standard_input_is_checked_under_its_name() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mvm-lsp"))
         .args(["--check", "--output", "concise", "--stdin-filename", "b.py", "-"])
