@@ -1,7 +1,7 @@
 //! How calls end: exceptions, limits, wrong arguments, and functions that misbehave. One machine takes them all, and
 //! answers the next call after each.
 
-use mvm_tests::world::World;
+use mvm_tests::world::{World, send};
 
 const APP: &str = r#"
 import mvm
@@ -131,6 +131,38 @@ fn a_module_that_fails_at_import_is_a_clear_refusal_and_leaves_nothing() {
     let out = world.run(&[]);
     assert!([1, 3].contains(&out.code), "{}: {}", out.code, out.stderr);
     assert!(out.stderr.contains("nowhere_to_be_found"), "{}", out.stderr);
+    world.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn a_module_that_ends_the_process_is_told_apart_from_one_that_fails() {
+    let world = World::with_app(
+        "import mvm\nimport os\n\n@mvm.app(name=\"early\", image=mvm.nix_packages([\"python3\"]))\ndef f():\n    return 1\n\nos._exit(3)\n",
+    );
+    let out = world.run(&[]).expect(1);
+    assert!(out.stderr.contains("ended while it imported the app: exited with code 3"), "{}", out.stderr);
+    world.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn a_guest_that_stops_answering_is_told_and_can_be_taken_down() {
+    let world = World::with_app(
+        &APP.replace("        mvm.entrypoint_function(module=\"app\", function=\"gone\"),\n", ""),
+    );
+    world.up(&[]);
+    let vmm: Vec<u32> = world
+        .processes()
+        .into_iter()
+        .filter(|(_, command)| command.contains("qemu") || command.contains("mvm-vmm"))
+        .map(|(pid, _)| pid)
+        .collect();
+    assert_eq!(vmm.len(), 1, "{:?}", world.processes());
+    send("STOP", vmm[0]);
+    let out = world.mvmctl(&["call", "moody", "--timeout", "1s"]).expect(1);
+    assert!(out.stderr.contains("does not answer") && out.stderr.contains("mvmctl down"), "{}", out.stderr);
+    world.mvmctl(&["down", "moody"]).expect(0);
     world.assert_nothing_left();
 }
 

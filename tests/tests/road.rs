@@ -4,14 +4,17 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use mvm_tests::world::{World, example};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const HELLO: &str = r#"
+import sys
+
 import mvm
 
 @mvm.app(name="hello", image=mvm.nix_packages(["python3"]))
 def hello(name: str = "world") -> str:
     print("greeting", name)
+    print("aside", name, file=sys.stderr)
     return f"Hello, {name}!"
 "#;
 
@@ -44,6 +47,17 @@ fn step_by_step() {
     let called = world.mvmctl(&["call", "hello", r#"{"name": "mvm"}"#]).expect(0);
     assert_eq!(called.stdout, "\"Hello, mvm!\"\n", "standard output carries the result alone");
     assert!(called.stderr.contains("greeting mvm"), "what it prints is shown: {}", called.stderr);
+    let events = world.mvmctl(&["--json", "call", "hello", "name=streams"]).expect(0).stderr;
+    let output = |stream: &str| -> String {
+        let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let of = events.filter(|e| e["event"] == "output" && e["stream"] == stream);
+        of.filter_map(|e| e["text"].as_str().map(str::to_owned)).collect()
+    };
+    assert_eq!(
+        (output("stdout").as_str(), output("stderr").as_str()),
+        ("greeting streams\n", "aside streams\n"),
+        "{events}"
+    );
     assert_eq!(world.mvmctl(&["call", "hello", "name=pairs"]).expect(0).stdout, "\"Hello, pairs!\"\n");
     assert_eq!(
         world.mvmctl(&["call", "hello", r#"["position"]"#]).expect(0).stdout,

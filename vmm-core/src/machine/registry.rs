@@ -1,10 +1,10 @@
 //! The registry of machines: one directory each. Its supervisor holds a lock on it as long as it lives, so what is
 //! true is what the kernel says, whatever a `kill -9` left in the files.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -54,15 +54,6 @@ fn error(doing: &str, path: &Path, e: io::Error) -> Error {
     };
     let help = "make the state directory writable, or point MVM_HOME at one that is";
     Error::new(kind, format!("{doing} {}: {e}", path.display())).help(help).source(e)
-}
-
-/// Makes a directory that only its owner can look into.
-pub fn make_private(path: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|e| error("making the directory", path, e))
 }
 
 /// Calls `with` with a path to the same file that fits a socket's address (some hundred bytes), whatever the
@@ -115,7 +106,7 @@ impl MachineDir {
     /// Takes a name for a new machine: the lock is held, and nothing of an earlier machine is left.
     pub fn claim(&self) -> Result<Lock> {
         for attempt in 0..16 {
-            make_private(&self.path)?;
+            crate::fsio::private_dir(&self.path)?;
             let Some(lock) = self.try_lock()? else {
                 // Someone who lists machines holds a shared lock for a moment.
                 if attempt < 5 {
@@ -360,6 +351,7 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         let error = MachineDir::of(&Home::at(&file), "m").unwrap().claim().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Environment);
         assert!(error.to_string().contains("making the directory"), "{error}");
     }
 }
