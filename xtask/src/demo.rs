@@ -64,7 +64,7 @@ fn show(place: &Place, times: &mut Times) -> Result<()> {
     let clock = |name: &str| machine["clocks"][name].as_u64();
 
     heading("called: arguments in as JSON, result out as JSON");
-    times.step("call", || place.show(&["call", "agent-tool", r#"{"prompt": "hi"}"#]))?;
+    times.step("call", || place.result(&["call", "agent-tool", r#"{"prompt": "hi"}"#], "1 tokens"))?;
     place.show(&["ps"])?;
 
     heading("stopped");
@@ -132,6 +132,15 @@ impl<'a> Place<'a> {
         let command = &mut self.mvmctl(arguments);
         typed(&self.shorten(command));
         sh::run(command)
+    }
+
+    /// Shows a call, and holds its result against what it must contain.
+    fn result(&self, arguments: &[&str], part: &str) -> Result<()> {
+        let command = &mut self.mvmctl(arguments);
+        typed(&self.shorten(command));
+        let result = sh::capture(command)?;
+        println!("{}", result.trim_end());
+        if result.contains(part) { Ok(()) } else { bail!("the result does not contain `{part}`") }
     }
 
     fn captured(&self, arguments: &[&str]) -> Result<String> {

@@ -49,6 +49,10 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         return Ok(());
     };
     let options = Options::parse(rest);
+    if options.has("help") || options.has("h") {
+        print!("{HELP}");
+        return Ok(());
+    }
     match command.as_str() {
         "demo" => demo::run(&options),
         "test" => test::run(&options),
