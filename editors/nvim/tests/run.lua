@@ -116,5 +116,5 @@ end
 for _, client in ipairs(vim.lsp.get_clients()) do
   client:stop(true)
 end
-print(('%d passed, %d failed'):format(passed, failed))
+print(('%d passed, %d failed\n'):format(passed, failed))
 vim.cmd((failed > 0 or passed == 0) and 'cquit 1' or 'quitall!')
