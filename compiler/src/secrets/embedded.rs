@@ -58,6 +58,20 @@ fn is_url_password(user: &str, password: &str) -> bool {
 
 /// Values of `name=value`, `name: value`, `--name value` whose name and shape say credential: the value's range.
 pub fn pairs(text: &str) -> Vec<Range<usize>> {
+    let found = named(text, |at, end| {
+        let name = &text[at..end];
+        let flag = at > 0 && text.as_bytes()[at - 1] == b'-';
+        // Most names say nothing: their values need not be looked for.
+        let value =
+            if flag || name_kind(name) != NameKind::Plain { value_after(text, end, flag) } else { None };
+        value.filter(|value| is_pair(name, &text[value.clone()], flag))
+    });
+    found.into_iter().map(|(_, value)| value).collect()
+}
+
+/// The names of a text with what `value` finds for them, given where a name begins and ends. The search goes on behind a
+/// value.
+fn named(text: &str, value: impl Fn(usize, usize) -> Option<Range<usize>>) -> Vec<(&str, Range<usize>)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
@@ -67,17 +81,13 @@ pub fn pairs(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         let end = at + bytes[at..].iter().take_while(|b| is_name(**b)).count();
-        let name = &text[at..end];
-        let flag = at > 0 && bytes[at - 1] == b'-';
-        // Most names say nothing: their values need not be looked for.
-        let value =
-            if flag || name_kind(name) != NameKind::Plain { value_after(text, end, flag) } else { None };
-        match value {
-            Some(value) if is_pair(name, &text[value.clone()], flag) => {
-                at = value.end;
-                found.push(value);
+        match value(at, end) {
+            Some(value) => {
+                let next = value.end;
+                found.push((&text[at..end], value));
+                at = next;
             }
-            _ => at = end,
+            None => at = end,
         }
     }
     found
@@ -133,28 +143,12 @@ fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
 
 /// Of source text: `NAME = "value"`, `"name": "value"`, `name: str = "value"` where name and value say credential.
 pub fn quoted_pairs(text: &str) -> Vec<(&str, Range<usize>)> {
-    let bytes = text.as_bytes();
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        if !is_name_start(bytes, at) {
-            at += 1;
-            continue;
-        }
-        let end = at + bytes[at..].iter().take_while(|b| is_name(**b)).count();
+    named(text, |at, end| {
         let name = &text[at..end];
         // Of all the names in a text few are given a string: that is asked first.
-        match assigned(text, end) {
-            Some(value)
-                if name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false) =>
-            {
-                at = value.end;
-                found.push((name, value));
-            }
-            _ => at = end,
-        }
-    }
-    found
+        let value = assigned(text, end)?;
+        (name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false)).then_some(value)
+    })
 }
 
 /// The text between the quotes of what is assigned after a name that ends at `end`.
