@@ -10,40 +10,32 @@ mod targets;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
+
 /// Inputs of a run whose end no clock decides.
 const INPUTS: usize = 400;
 /// What one input may take, in an unoptimised build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % n.max(1) as u64).unwrap()
-    }
-}
-
 /// An input made of an earlier one.
-fn changed(random: &mut Random, from: &[u8]) -> Vec<u8> {
+fn changed(random: &mut Rng, from: &[u8]) -> Vec<u8> {
     const WORDS: &[&str] = &[
         "mvm", "import ", "@", "def f(", "'", "\"\"\"", "f'{", "(", ")", "[", "{", "\\", "\n", " ", "=", "1",
         "é",
     ];
     let mut input = from.to_vec();
-    for _ in 0..=random.below(4) {
-        let at = random.below(input.len() + 1);
-        match random.below(6) {
-            0 => drop(input.drain(at..(at + random.below(8)).min(input.len()))),
-            1 => input.insert(at, u8::try_from(random.below(256)).unwrap()),
+    for _ in 0..=random.usize(..4) {
+        let at = random.usize(..input.len() + 1);
+        match random.usize(..6) {
+            0 => drop(input.drain(at..(at + random.usize(..8)).min(input.len()))),
+            1 => input.insert(at, u8::try_from(random.usize(..256)).unwrap()),
             2 => {
-                let piece = input[at..(at + random.below(64)).min(input.len())].repeat(1 + random.below(3));
+                let piece =
+                    input[at..(at + random.usize(..64)).min(input.len())].repeat(1 + random.usize(..3));
                 input.splice(at..at, piece);
             }
-            3 if at < input.len() => input[at] ^= 1 << random.below(8),
-            _ => drop(input.splice(at..at, WORDS[random.below(WORDS.len())].bytes())),
+            3 if at < input.len() => input[at] ^= 1 << random.usize(..8),
+            _ => drop(input.splice(at..at, WORDS[random.usize(..WORDS.len())].bytes())),
         }
     }
     input.truncate(4_096);
@@ -53,12 +45,12 @@ fn changed(random: &mut Random, from: &[u8]) -> Vec<u8> {
 fn drive(name: &str, target: fn(&[u8])) {
     let seconds = std::env::var("MVM_FUZZ_SECONDS").ok().and_then(|s| s.parse::<u64>().ok());
     let seed = std::env::var("MVM_FUZZ_SEED").ok().and_then(|s| s.parse().ok());
-    let mut random = Random(seed.unwrap_or(0x9e37_79b9_7f4a_7c15_u64).max(1));
+    let mut random = Rng::with_seed(seed.unwrap_or(0x9e37_79b9_7f4a_7c15));
     let mut pool: Vec<Vec<u8>> = vec![Vec::new(), b"import mvm\n@mvm.app(\n".to_vec(), (0..=255).collect()];
     let start = Instant::now();
     let mut count = 0;
     while seconds.map_or(count < INPUTS, |s| start.elapsed() < Duration::from_secs(s)) {
-        let from = random.below(pool.len());
+        let from = random.usize(..pool.len());
         let input = changed(&mut random, &pool[from].clone());
         let clock = Instant::now();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(&input))) {
@@ -69,7 +61,7 @@ fn drive(name: &str, target: fn(&[u8])) {
         if pool.len() < 256 {
             pool.push(input);
         } else {
-            let at = random.below(pool.len());
+            let at = random.usize(..pool.len());
             pool[at] = input;
         }
         count += 1;

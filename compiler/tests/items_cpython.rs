@@ -88,13 +88,8 @@ fn damaged_files_lose_nothing() {
     let mut files = Vec::new();
     sources(&library(), &mut files);
     files.sort();
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = |n: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state % n.max(1) as u64).unwrap()
-    };
+    let mut rng = fastrand::Rng::with_seed(0x2545_f491_4f6c_dd1d);
+    let mut random = |n: usize| rng.usize(..n.max(1));
     let mut seen = 0;
     for path in files.iter().step_by(5) {
         let Ok(text) = std::fs::read_to_string(path) else { continue };

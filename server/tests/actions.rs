@@ -181,21 +181,9 @@ fn edits_come_when_an_action_is_chosen_and_only_for_the_same_text() {
     client.finish();
 }
 
-/// A small generator of numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-}
-
 /// A declaration with a few mistakes in it, spelled in one of many ways.
-fn broken(random: &mut Random) -> String {
-    let mut pick = |from: &[&str]| from[random.below(from.len())].to_owned();
+fn broken(random: &mut fastrand::Rng) -> String {
+    let mut pick = |from: &[&str]| from[random.usize(..from.len())].to_owned();
     let quote = pick(&["\"", "'"]);
     let arguments = [
         pick(&["name=\"good-name\"", "name=\"Bad Name\"", "nam=\"tool\"", "name=\"tool\""]),
@@ -252,7 +240,7 @@ fn counted(found: &[Value]) -> std::collections::BTreeMap<String, usize> {
 
 #[test]
 fn a_fix_removes_its_finding_adds_none_and_leaves_the_rest_alone() {
-    let mut random = Random(0x5eed);
+    let mut random = fastrand::Rng::with_seed(0x5eed);
     let mut client = Client::new();
     let mut applied = 0;
     for _ in 0..150 {

@@ -80,47 +80,35 @@ fn is_running(pid: u32) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
-/// A small generator of numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 #[test]
 fn a_thousand_runs_started_and_given_up_leave_no_process_and_no_file() {
     let (state, project) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let uri = tool(&project.path().join("tool.py"));
     let pids = Arc::new(Mutex::new(Vec::new()));
     let runner = Arc::new(StandIn { state: state.path().to_owned(), pids: pids.clone() });
-    let mut random = Random(4711);
+    let mut random = fastrand::Rng::with_seed(4711);
     let mut started = 0;
     while started < RUNS {
         let mut client = Client::with(capabilities(), json!({}), runner.clone());
         // A session of some runs; at its end the client vanishes, sometimes in the middle of them.
-        let in_session = 50 + random.below(100) as usize;
+        let in_session = 50 + random.usize(..100);
         for _ in 0..in_session.div_ceil(APPS) {
             let mut ids = Vec::new();
             for n in 0..APPS {
                 let (name, token) = (format!("tool-{n}"), format!("token-{started}"));
-                let argument = json!({ "uri": uri, "name": name, "arguments": [random.below(400)] });
+                let argument = json!({ "uri": uri, "name": name, "arguments": [random.u64(..400)] });
                 let params = json!({ "command": "mvm.run", "workDoneToken": token, "arguments": [argument] });
                 ids.push((client.start_request("workspace/executeCommand", params), name, token));
                 started += 1;
             }
-            for _ in 0..random.below(3) {
+            for _ in 0..random.u64(..3) {
                 client.request("textDocument/codeLens", json!({ "textDocument": { "uri": uri } })).unwrap();
             }
             for (id, name, token) in ids {
-                if random.below(40) == 0 {
+                if random.u64(..40) == 0 {
                     continue;
                 }
-                match random.below(3) {
+                match random.u64(..3) {
                     0 => client.notify("$/cancelRequest", json!({ "id": id })),
                     1 => client.notify("window/workDoneProgress/cancel", json!({ "token": token })),
                     _ => {

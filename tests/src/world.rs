@@ -59,6 +59,18 @@ pub fn broken(why: &str) -> ! {
     panic!("{why}")
 }
 
+/// An app whose function takes as long as it is told, and says when it has begun.
+pub const PATIENT: &str = r#"
+import mvm
+import time
+
+@mvm.app(name="patient", image=mvm.nix_packages(["python3"]))
+def wait(seconds: float = 600) -> str:
+    print("waiting", flush=True)
+    time.sleep(seconds)
+    return "done"
+"#;
+
 /// Where the programs lie: what `cargo xtask test` says, else where cargo puts them beside this test.
 pub fn programs() -> PathBuf {
     if let Some(dir) = std::env::var_os("MVM_BIN_DIR") {

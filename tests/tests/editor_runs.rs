@@ -4,19 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use mvm_tests::world::{World, broken, eventually, programs};
+use mvm_tests::world::{PATIENT, World, broken, eventually, programs};
 use serde_json::{Value, json};
-
-const APP: &str = r#"
-import mvm
-import time
-
-@mvm.app(name="patient", image=mvm.nix_packages(["python3"]))
-def wait(seconds: float = 600) -> str:
-    print("waiting", flush=True)
-    time.sleep(seconds)
-    return "done"
-"#;
 
 /// Runs that are given up.
 const RUNS: u64 = 20;
@@ -133,7 +122,7 @@ fn waiting(message: &Value) -> bool {
 #[test]
 #[ignore = "boots guests: cargo xtask test boot"]
 fn twenty_runs_given_up_at_random_moments_leave_nothing() {
-    let world = World::with_app(APP);
+    let world = World::with_app(PATIENT);
     let mut editor = Editor::start(&world);
     // One whole run: packages are there from now on, and how long it takes is known.
     let clock = Instant::now();
@@ -143,17 +132,14 @@ fn twenty_runs_given_up_at_random_moments_leave_nothing() {
     let whole = clock.elapsed();
     editor.is_alone(&world);
 
-    let mut noise = 88_172_645_463_325_252_u64;
+    let mut random = fastrand::Rng::with_seed(88_172_645_463_325_252);
     for n in 0..RUNS {
         let id = editor.run(600);
-        noise ^= noise << 13;
-        noise ^= noise >> 7;
-        noise ^= noise << 17;
         // Somewhere in what a run takes; every fifth in the middle of its call.
         if n % 5 == 4 {
             editor.until(waiting);
         } else {
-            std::thread::sleep(whole.mul_f64((noise % 1000) as f64 / 1000.0));
+            std::thread::sleep(whole.mul_f64(random.f64()));
         }
         let clock = Instant::now();
         if n % 2 == 0 {
@@ -179,7 +165,7 @@ fn twenty_runs_given_up_at_random_moments_leave_nothing() {
 #[test]
 #[ignore = "boots guests: cargo xtask test boot"]
 fn an_editor_that_dies_takes_its_machine_with_it() {
-    let world = World::with_app(APP);
+    let world = World::with_app(PATIENT);
     let mut editor = Editor::start(&world);
     editor.run(600);
     editor.until(waiting);

@@ -1,18 +1,7 @@
 //! Interrupted at every stage, and killed: nothing is left, `ps` is right, and the next run works.
 
-use mvm_tests::world::{World, eventually, send};
+use mvm_tests::world::{PATIENT, World, eventually, send};
 use serde_json::Value;
-
-const APP: &str = r#"
-import mvm
-import time
-
-@mvm.app(name="patient", image=mvm.nix_packages(["python3"]))
-def wait(seconds: float = 600) -> str:
-    print("waiting", flush=True)
-    time.sleep(seconds)
-    return "done"
-"#;
 
 fn reaches(stage: &'static str) -> impl Fn(&Value) -> bool {
     move |event| event["event"] == "started" && event["stage"] == stage
@@ -27,7 +16,7 @@ const RUN: [&str; 3] = ["run", "app.py", "--allow-substitute"];
 #[test]
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn ctrl_c_in_each_stage_leaves_nothing() {
-    let world = World::with_app(APP);
+    let world = World::with_app(PATIENT);
     // The shared cache may hold all or nothing of this; each stage that is started can be interrupted.
     for stage in ["collect", "resolve", "kernel", "boot", "call"] {
         // A changed source, so that there is something to collect.
@@ -49,7 +38,7 @@ fn ctrl_c_in_each_stage_leaves_nothing() {
 #[test]
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn a_killed_run_takes_its_machine_with_it() {
-    let world = World::with_app(APP);
+    let world = World::with_app(PATIENT);
     let started = world.start_until(&RUN, prints("waiting"));
     assert!(!world.processes().is_empty());
     started.signal("KILL");
@@ -60,7 +49,7 @@ fn a_killed_run_takes_its_machine_with_it() {
 #[test]
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn an_interrupted_call_ends_the_call_and_not_the_machine() {
-    let world = World::with_app(APP);
+    let world = World::with_app(PATIENT);
     world.up(&[]);
     let call = world.start_until(&["call", "patient"], prints("waiting"));
     call.signal("INT");
@@ -77,7 +66,7 @@ fn an_interrupted_call_ends_the_call_and_not_the_machine() {
 #[test]
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn a_killed_supervisor_or_vmm_leaves_no_other_half() {
-    let world = World::with_app(APP);
+    let world = World::with_app(PATIENT);
     for half in ["supervisor", "vmm"] {
         world.up(&[]);
         let processes = world.processes();
