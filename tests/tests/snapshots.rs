@@ -281,3 +281,18 @@ fn a_module_that_connects_when_it_is_imported_is_not_frozen() {
     assert_eq!(snapshot_of("reachesout"), None);
     world.assert_nothing_left();
 }
+
+#[test]
+#[ignore = "boots a guest: cargo xtask test boot"]
+fn a_freeze_whose_supervisor_is_killed_leaves_nothing_and_the_run_goes_on() {
+    let world = World::with_app(&LIVES.replace("lives", "killed"));
+    let args = ["run", "app.py", "--allow-substitute", "--snapshot"];
+    let started = world.start_until(&args, |event| event["event"] == "started" && event["stage"] == "boot");
+    let supervisor = || world.processes().into_iter().find(|(_, command)| command.contains("mvm-supervisor"));
+    assert!(eventually(|| supervisor().is_some()));
+    send("KILL", supervisor().unwrap().0);
+    let out = started.finish().expect(0);
+    assert_eq!(out.json()["outcome"]["outcome"], "returned", "{}", out.stderr);
+    assert_eq!(out.json()["restored"], false, "{}", out.stderr);
+    world.assert_nothing_left();
+}

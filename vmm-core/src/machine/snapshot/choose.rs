@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::store;
 use super::{Plan, Subject};
@@ -90,11 +91,14 @@ fn make_of(home: &Home, launch: &Launch, subject: &Subject, ctx: &Context) -> Re
     }
     let name = format!("freeze-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut freezing = Launch { snapshot: Plan::Freeze { store }, ephemeral: true, ..launch.clone() };
-    freezing.dir = MachineDir::of(home, &name)?.path().to_owned();
+    let dir = MachineDir::of(home, &name)?;
+    freezing.dir = dir.path().to_owned();
     freezing.info.name = name;
     freezing.late_env.clear();
     freezing.secrets.clear();
     freezing.ports.clear();
-    client::start(freezing, ctx)?;
-    Ok(place)
+    client::start(freezing, ctx).map(|_| place).inspect_err(|_| {
+        // A supervisor that was killed has not cleared away its machine, and nobody knows of this one to do it.
+        let _ = client::stop(&dir, Duration::ZERO, ctx);
+    })
 }
