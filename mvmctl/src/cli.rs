@@ -269,7 +269,7 @@ pub enum IrCommand {
 /// `--hypervisor`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Hypervisor {
-    /// QEMU where it is installed, else mvm's own VMM
+    /// mvm's own VMM where the hardware runs guests, else QEMU
     #[default]
     Auto,
     /// mvm's own VMM on KVM

@@ -250,12 +250,10 @@ fn qemu(program: Option<&Path>, hardware_kvm: bool) -> Check {
 
 fn kvm(report: &KvmReport) -> Check {
     let slow = "guests run under emulation: a boot takes seconds instead of a fraction of one";
-    let remedy = match report {
-        KvmReport::Hardware { .. } => return Check::ok("kvm", report.to_string()),
-        KvmReport::Denied { .. } => "add yourself to the group of /dev/kvm: `sudo usermod -aG kvm $USER`",
-        _ => "nothing to do here: mvm uses QEMU; a host with hardware virtualization is faster",
-    };
-    Check::bad("kvm", Status::Warn, report.to_string(), slow, remedy)
+    match report.remedy() {
+        None => Check::ok("kvm", report.to_string()),
+        Some(remedy) => Check::bad("kvm", Status::Warn, report.to_string(), slow, &remedy),
+    }
 }
 
 fn python() -> Check {

@@ -17,10 +17,13 @@ use rustix::system::{RebootCommand, finit_module, reboot};
 const MODULES: &str = "/outer/modules";
 /// Environment of the tests, `NAME=value` a line.
 const ENVIRONMENT: &str = "/outer/environment";
-/// What to run: `PROGRAM SECONDS [PART OF A NAME]` a line, the seconds for each test.
+/// What to run: `PROGRAM SECONDS +PART -PART,PART` a line. The seconds are for each test; those with the first part in
+/// their names are run, those with one of the others are not.
 const PLAN: &str = "/outer/plan";
 /// Where a test's output goes.
 const OUTPUT: &str = "/tmp/output";
+/// So often it says that it is alive.
+const ALIVE: Duration = Duration::from_secs(10);
 /// Of a failed test's output, so much is shown.
 const SHOWN: usize = 8000;
 
@@ -83,16 +86,24 @@ fn loopback_up() -> Result<(), String> {
     rustix::net::sendto(&socket, &message, SendFlags::empty(), &kernel).map_err(failed).map(drop)
 }
 
-/// Runs the plan; how many tests did not pass.
+/// Runs the plan; how many tests did not pass. Those that an earlier machine has done are left out.
 fn run() -> Result<u32, String> {
     let mut bad = 0;
+    let mut done = done();
     for line in read(PLAN)?.lines() {
         let mut words = line.split_whitespace();
         let (Some(program), Some(seconds)) = (words.next(), words.next().and_then(|s| s.parse().ok())) else {
             return Err(format!("the plan has a line that is none: {line}"));
         };
-        let part = words.next().unwrap_or("");
-        for test in tests(program)?.iter().filter(|test| test.contains(part)) {
+        let mut part = || words.next().unwrap_or("+").split_at(1).1.to_owned();
+        let (with, without) = (part(), part());
+        let without: Vec<&str> = without.split(',').filter(|part| !part.is_empty()).collect();
+        let chosen = |test: &&String| test.contains(&with) && !without.iter().any(|part| test.contains(part));
+        for test in tests(program)?.iter().filter(chosen) {
+            if done > 0 {
+                done -= 1;
+                continue;
+            }
             let name = format!("{}::{test}", program.rsplit('/').next().unwrap_or(program));
             let start = Instant::now();
             let how = one(program, test, Duration::from_secs(seconds))?;
@@ -105,6 +116,12 @@ fn run() -> Result<u32, String> {
         }
     }
     Ok(bad)
+}
+
+/// `outer.done=` of the kernel's command line.
+fn done() -> usize {
+    let line = read("/proc/cmdline").unwrap_or_default();
+    line.split_whitespace().find_map(|word| word.strip_prefix("outer.done=")?.parse().ok()).unwrap_or(0)
 }
 
 /// The names of a program's tests.
@@ -139,7 +156,12 @@ fn one(program: &str, test: &str, limit: Duration) -> Result<&'static str, Strin
     let child =
         command.stdout(output).stderr(errors).spawn().map_err(|e| format!("starting {program}: {e}"))?;
     let deadline = Instant::now() + limit;
+    let mut told = Instant::now();
     while Instant::now() < deadline {
+        if told.elapsed() >= ALIVE {
+            println!("OUTER-ALIVE");
+            told = Instant::now();
+        }
         if let Some(status) = ended(&child)? {
             return Ok(if status.exit_status() == Some(0) { "ok" } else { "FAILED" });
         }

@@ -97,6 +97,50 @@ pub fn give_up_privileges() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
 }
 
+/// Namespaces of this process's own: no network devices, no mounts, host name, IPC or cgroups of the host's. Those who
+/// may make some do, others get them with a user namespace around; `false` where the system allows neither.
+pub fn own_namespaces() -> bool {
+    const SPACES: i32 = libc::CLONE_NEWNET
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWCGROUP;
+    // SAFETY: flags alone; this process has one thread, and shares nothing that the call would take from another.
+    let own = |flags| check(unsafe { libc::unshare(flags) }).is_ok();
+    own(SPACES) || own(SPACES | libc::CLONE_NEWUSER)
+}
+
+/// Root becomes nobody, as far as it may: what a process of root's opens by its user id alone is out of reach.
+pub fn become_nobody() {
+    const NOBODY: u32 = 65_534;
+    // SAFETY: numbers and an empty list; the C library has every thread of the process do it.
+    unsafe {
+        if libc::geteuid() == 0 && libc::setgroups(0, std::ptr::null()) == 0 {
+            let _ =
+                libc::setresgid(NOBODY, NOBODY, NOBODY) == 0 && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0;
+        }
+    }
+}
+
+/// The process that started this one.
+pub fn parent() -> i32 {
+    // SAFETY: no arguments, and it cannot fail.
+    unsafe { libc::getppid() }
+}
+
+/// Ends this process when `parent` does; an error if that has happened already.
+pub fn end_with(parent: i32) -> io::Result<()> {
+    // SAFETY: prctl with constant arguments and no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) })?;
+    if self::parent() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// One heap for all threads. Each CPU's thread would otherwise reserve 64 MiB of address space for its own.
+pub fn one_heap() {
+    // SAFETY: two numbers; called while there is one thread.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
 /// Bounds a resource for good.
 pub fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: value, rlim_max: value };

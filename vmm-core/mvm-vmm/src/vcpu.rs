@@ -1,7 +1,7 @@
 //! Virtual CPUs: the state in which PVH starts the first one, and the loop that runs each.
 
 use kvm_bindings::{CpuId, Msrs, kvm_fpu, kvm_msr_entry, kvm_regs, kvm_segment};
-use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, VcpuExit, VcpuFd, VmFd};
 use vm_memory::GuestMemoryMmap;
 
 use crate::boot::write;
@@ -34,7 +34,9 @@ pub fn create(
     entry: u64,
 ) -> Result<VcpuFd> {
     let vcpu = vm.create_vcpu(u64::from(id)).map_err(kvm("create a virtual CPU"))?;
-    vcpu.set_cpuid2(&cpuid(supported, id, vcpus)).map_err(kvm("set CPUID"))?;
+    // KVM leaves it out of what it supports, because it takes an interrupt controller in the kernel; there is one.
+    let deadline = vm.check_extension(Cap::TscDeadlineTimer);
+    vcpu.set_cpuid2(&cpuid(supported, id, vcpus, deadline)).map_err(kvm("set CPUID"))?;
     set_msrs(&vcpu)?;
     set_local_apic(&vcpu)?;
     if id == 0 {
@@ -44,14 +46,14 @@ pub fn create(
 }
 
 /// What the host's KVM supports, with this CPU's place in the topology.
-fn cpuid(supported: &CpuId, id: u8, vcpus: u8) -> CpuId {
+fn cpuid(supported: &CpuId, id: u8, vcpus: u8, deadline: bool) -> CpuId {
     let mut cpuid = supported.clone();
     let cores = u32::from(vcpus);
     for entry in cpuid.as_mut_slice() {
         match entry.function {
             1 => {
                 entry.ebx = entry.ebx & 0x0000_ffff | cores << 16 | u32::from(id) << 24;
-                entry.ecx |= 1 << 31; // hypervisor present
+                entry.ecx |= 1 << 31 | u32::from(deadline) << 24; // hypervisor present, TSC deadline timer
                 entry.edx = entry.edx & !(1 << 28) | u32::from(vcpus > 1) << 28; // several logical CPUs
             }
             // Extended topology: one level of cores.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use agent_protocol::{PORT_NAME, SCRATCH_SERIAL, layer_serial};
 
-use super::{Hypervisor, KvmReport, Probe, VmSpec, command_line};
+use super::{Hypervisor, Probe, VmSpec, command_line};
 use crate::{Error, ErrorKind, Result, programs};
 
 /// The VMM.
@@ -18,26 +18,27 @@ pub struct Kvm {
 
 /// The back end, or why it cannot be used on this host.
 pub fn open(probe: &Probe) -> Result<Kvm> {
-    let help = match &probe.kvm {
-        KvmReport::Hardware { .. } => return Ok(Kvm { program: programs::vmm()? }),
-        KvmReport::Denied { .. } => {
-            "give your user access to /dev/kvm (Debian and Ubuntu: sudo usermod -aG kvm $USER, then log in again)"
-        }
-        KvmReport::Absent => "enable virtualization in the firmware and load kvm_intel or kvm_amd",
-        KvmReport::Emulated { .. } | KvmReport::Unusable { .. } => {
-            "leave out --hypervisor, or use --hypervisor qemu, which needs no KVM"
-        }
-    };
-    Err(Error::new(
-        ErrorKind::Environment,
-        format!("choosing a hypervisor: KVM was asked for, and {}", probe.kvm),
-    )
-    .help(help))
+    match probe.kvm.remedy() {
+        None => Ok(Kvm { program: programs::vmm()? }),
+        Some(remedy) => Err(Error::new(
+            ErrorKind::Environment,
+            format!("choosing a hypervisor: KVM was asked for, and {}", probe.kvm),
+        )
+        .help(format!("{remedy}; `--hypervisor auto` takes what there is"))),
+    }
 }
 
 impl Hypervisor for Kvm {
     fn name(&self) -> &'static str {
         "kvm"
+    }
+
+    fn makes_namespaces(&self) -> bool {
+        true
+    }
+
+    fn has_balloon(&self) -> bool {
+        true
     }
 
     fn command(&self, spec: &VmSpec) -> Result<Command> {
@@ -72,14 +73,14 @@ fn disk(fd: i32, read_only: bool, serial: &str) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hypervisor::QemuReport;
+    use crate::hypervisor::{KvmReport, QemuReport};
 
     #[test]
     fn every_reason_against_kvm_comes_with_a_remedy() {
         for kvm in [
             KvmReport::Absent,
-            KvmReport::Denied { reason: "Permission denied".into() },
-            KvmReport::Emulated { loop_us: 9000 },
+            KvmReport::Denied { reason: "Permission denied".into(), group: Some("kvm".into()) },
+            KvmReport::Emulated { loop_us: Some(9000) },
             KvmReport::Unusable { reason: "no irqfd".into() },
         ] {
             let error = open(&Probe { kvm, qemu: QemuReport { program: None } }).unwrap_err();

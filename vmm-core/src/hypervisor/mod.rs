@@ -15,8 +15,8 @@ use std::process::Command;
 pub use probe::{KvmReport, Probe, QemuReport, probe};
 pub(crate) use probe::{TscMeter, probe_quickly};
 
-use crate::Result;
 use crate::machine::HypervisorChoice;
+use crate::{Error, Result};
 
 /// A machine to start. All files are open already: the VMM process needs no access to the file system for them.
 #[derive(Debug)]
@@ -75,6 +75,14 @@ pub trait Hypervisor: Send + Sync {
     fn is_accelerated(&self) -> bool {
         true
     }
+    /// Whether its process makes namespaces of its own at its start.
+    fn makes_namespaces(&self) -> bool {
+        false
+    }
+    /// Whether its machines give back memory that they do not use.
+    fn has_balloon(&self) -> bool {
+        false
+    }
     /// The process that runs the machine. It inherits [`VmSpec::descriptors`] under their numbers and ends when the
     /// guest does.
     fn command(&self, spec: &VmSpec) -> Result<Command>;
@@ -94,16 +102,31 @@ pub trait Snapshots {
     fn restore(&self, monitor: &UnixStream, state: RawFd) -> Result<()>;
 }
 
-/// The hypervisor for a choice. `auto` is QEMU, which uses KVM where that is hardware's; our own VMM stands in where
-/// QEMU is missing, until its suite in an outer machine (`cargo xtask test kvm`) passes whole.
+/// The hypervisor for a choice. `auto` is our own VMM wherever the hardware runs guests, else QEMU.
 pub fn select(choice: HypervisorChoice, probe: &Probe) -> Result<Box<dyn Hypervisor>> {
     match choice {
         HypervisorChoice::Kvm => Ok(Box::new(kvm::open(probe)?)),
-        HypervisorChoice::Auto if probe.qemu.program.is_none() && probe.kvm.is_hardware() => {
-            Ok(Box::new(kvm::open(probe)?))
-        }
-        HypervisorChoice::Auto | HypervisorChoice::Qemu => Ok(Box::new(qemu::open(probe)?)),
+        HypervisorChoice::Qemu => Ok(Box::new(qemu::open(probe)?)),
+        HypervisorChoice::Auto => match kvm::open(probe) {
+            Ok(kvm) => Ok(Box::new(kvm)),
+            Err(_) => match (qemu::open(probe), probe.kvm.remedy()) {
+                (Ok(qemu), _) => Ok(Box::new(qemu)),
+                (Err(error), Some(remedy)) => {
+                    Err(Error::new(error.kind(), format!("{error}, and {}", probe.kvm)).help(format!(
+                        "install QEMU (Debian and Ubuntu: qemu-system-x86); for KVM, {remedy}"
+                    )))
+                }
+                (Err(error), None) => Err(error),
+            },
+        },
     }
+}
+
+/// The choice for a machine that is to be frozen or restored: `auto` takes a VMM that can, if there is one.
+pub(crate) fn that_freezes(choice: HypervisorChoice, probe: &Probe) -> HypervisorChoice {
+    let freezes = |choice| select(choice, probe).is_ok_and(|hypervisor| hypervisor.snapshots().is_some());
+    let turns = choice == HypervisorChoice::Auto && !freezes(choice) && freezes(HypervisorChoice::Qemu);
+    if turns { HypervisorChoice::Qemu } else { choice }
 }
 
 /// What every guest's kernel is told, whatever runs it: wait for nothing that is not there, end at a panic, and
@@ -124,3 +147,52 @@ const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=t nokaslr mitiga
     initcall_blacklist=init_kprobe_trace,init_trace_printk_function_export,trace_eval_init,\
     ftrace_check_for_weak_functions,bpf_rstat_kfunc_init,bpf_key_sig_kfuncs_init,kfunc_init,\
     bpf_prog_test_run_init,bpf_tcp_ca_kfunc_init,crypto_kdf108_init,blake2s_mod_init,cubictcp_register";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe_of(kvm: KvmReport, qemu: bool) -> Probe {
+        Probe { kvm, qemu: QemuReport { program: qemu.then(|| "/usr/bin/qemu-system-x86_64".into()) } }
+    }
+
+    fn without_hardware() -> [KvmReport; 5] {
+        [
+            KvmReport::Absent,
+            KvmReport::Denied { reason: "Permission denied".into(), group: None },
+            KvmReport::Unusable { reason: "no irqfd".into() },
+            KvmReport::Emulated { loop_us: None },
+            KvmReport::Emulated { loop_us: Some(20_000) },
+        ]
+    }
+
+    #[test]
+    fn auto_is_kvm_on_hardware_and_qemu_elsewhere() {
+        let name = |choice, probe: &Probe| select(choice, probe).map(|h| h.name()).map_err(|e| e.kind());
+        let hardware = KvmReport::Hardware { loop_us: 20 };
+        for kvm in without_hardware() {
+            assert_eq!(name(HypervisorChoice::Auto, &probe_of(kvm.clone(), true)), Ok("qemu-tcg"), "{kvm:?}");
+            let none = name(HypervisorChoice::Auto, &probe_of(kvm.clone(), false));
+            assert_eq!(none, Err(crate::ErrorKind::Environment), "{kvm:?}");
+            let forced = name(HypervisorChoice::Kvm, &probe_of(kvm.clone(), true));
+            assert_eq!(forced, Err(crate::ErrorKind::Environment), "{kvm:?}");
+        }
+        assert_eq!(name(HypervisorChoice::Qemu, &probe_of(hardware.clone(), true)), Ok("qemu-kvm"));
+        // Our VMM lies beside this test where all programs are built.
+        if crate::programs::vmm().is_ok() {
+            for qemu in [true, false] {
+                assert_eq!(name(HypervisorChoice::Auto, &probe_of(hardware.clone(), qemu)), Ok("kvm"));
+            }
+        }
+    }
+
+    #[test]
+    fn auto_freezes_with_what_can() {
+        let probe = probe_of(KvmReport::Hardware { loop_us: 20 }, true);
+        let choice = that_freezes(HypervisorChoice::Auto, &probe);
+        assert!(select(choice, &probe).unwrap().snapshots().is_some(), "{choice:?}");
+        for fixed in [HypervisorChoice::Kvm, HypervisorChoice::Qemu] {
+            assert_eq!(that_freezes(fixed, &probe), fixed);
+        }
+    }
+}

@@ -4,6 +4,7 @@
     reason = "one anonymous mapping as the probe's guest memory, and the counter instruction"
 )]
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,10 +27,12 @@ pub struct Probe {
 pub enum KvmReport {
     /// There is no `/dev/kvm`.
     Absent,
-    /// It cannot be opened.
+    /// This user may not open it.
     Denied {
-        /// Why.
+        /// Why, with the device's permissions.
         reason: String,
+        /// The group that may.
+        group: Option<String>,
     },
     /// It opens but something that guests need does not work.
     Unusable {
@@ -38,8 +41,8 @@ pub enum KvmReport {
     },
     /// It works, but the processor's instructions are emulated: a kernel would take hours.
     Emulated {
-        /// Microseconds for the probe's loop.
-        loop_us: u64,
+        /// Microseconds for the probe's loop; none where the processor has no virtualization, which is as telling.
+        loop_us: Option<u64>,
     },
     /// It is the hardware's.
     Hardware {
@@ -53,16 +56,43 @@ impl KvmReport {
     pub fn is_hardware(&self) -> bool {
         matches!(self, KvmReport::Hardware { .. })
     }
+
+    /// What to do for hardware KVM; none where it is there.
+    pub fn remedy(&self) -> Option<String> {
+        Some(match self {
+            KvmReport::Hardware { .. } => return None,
+            KvmReport::Denied { group: Some(group), .. } => {
+                format!(
+                    "add yourself to the group `{group}`: sudo usermod -aG {group} $USER, then log in again"
+                )
+            }
+            KvmReport::Denied { group: None, .. } => "give the device to a group that you are in: \
+                sudo chown root:kvm /dev/kvm && sudo chmod 660 /dev/kvm && sudo usermod -aG kvm $USER, \
+                then log in again"
+                .into(),
+            KvmReport::Absent => {
+                "if this machine has virtualization, enable it in its firmware (or in what runs \
+                this machine) and load kvm_intel or kvm_amd; else QEMU runs the guests without"
+                    .into()
+            }
+            KvmReport::Emulated { .. } | KvmReport::Unusable { .. } => {
+                "nothing needs to be done: QEMU runs the guests without KVM".into()
+            }
+        })
+    }
 }
 
 impl std::fmt::Display for KvmReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             KvmReport::Absent => f.write_str("there is no /dev/kvm"),
-            KvmReport::Denied { reason } => write!(f, "/dev/kvm cannot be opened: {reason}"),
+            KvmReport::Denied { reason, .. } => write!(f, "/dev/kvm cannot be opened: {reason}"),
             KvmReport::Unusable { reason } => write!(f, "/dev/kvm is of no use: {reason}"),
-            KvmReport::Emulated { loop_us } => {
+            KvmReport::Emulated { loop_us: Some(loop_us) } => {
                 write!(f, "/dev/kvm emulates the processor (the probe's loop took {loop_us} µs)")
+            }
+            KvmReport::Emulated { loop_us: None } => {
+                f.write_str("/dev/kvm emulates the processor, which has no virtualization (vmx or svm)")
             }
             KvmReport::Hardware { loop_us } => write!(f, "hardware KVM (the probe's loop took {loop_us} µs)"),
         }
@@ -78,21 +108,23 @@ pub struct QemuReport {
 
 /// Looks at this host. Takes a few milliseconds on hardware, a tenth of a second where KVM emulates.
 pub fn probe() -> Probe {
-    Probe { kvm: probe_kvm(Path::new("/dev/kvm")), qemu: QemuReport { program: find_qemu() } }
+    Probe { kvm: probe_kvm(Path::new(DEVICE), true), qemu: QemuReport { program: find_qemu() } }
 }
 
 /// The same for a boot that is waited for: where the processor has no virtualization, only an emulator can be
 /// behind `/dev/kvm`, and running its loop would cost more than the answer is worth.
 pub(crate) fn probe_quickly() -> Probe {
-    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let virtualizes = flags
-        .lines()
-        .find(|line| line.starts_with("flags"))
-        .is_some_and(|line| line.split_ascii_whitespace().any(|flag| flag == "vmx" || flag == "svm"));
-    if virtualizes {
-        return probe();
-    }
-    Probe { kvm: KvmReport::Emulated { loop_us: 0 }, qemu: QemuReport { program: find_qemu() } }
+    let kvm = probe_kvm(Path::new(DEVICE), processor_virtualizes());
+    Probe { kvm, qemu: QemuReport { program: find_qemu() } }
+}
+
+const DEVICE: &str = "/dev/kvm";
+
+/// Whether the processor can run guests, as the kernel says.
+fn processor_virtualizes() -> bool {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    flags.split_ascii_whitespace().any(|flag| flag == "vmx" || flag == "svm")
 }
 
 fn find_qemu() -> Option<PathBuf> {
@@ -111,22 +143,52 @@ const LIMIT: Duration = Duration::from_millis(4);
 /// the limit proves hardware.
 const TRIES: usize = 8;
 
-fn probe_kvm(device: &Path) -> KvmReport {
-    if !device.exists() {
-        return KvmReport::Absent;
-    }
+/// `measure`: the loop is worth running.
+fn probe_kvm(device: &Path, measure: bool) -> KvmReport {
     if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(device) {
-        return KvmReport::Denied { reason: error.to_string() };
+        return not_opened(device, &error);
     }
-    let unusable =
-        |what: &str, error: kvm_ioctls::Error| KvmReport::Unusable { reason: format!("{what}: {error}") };
-    match time_loop() {
-        Ok(took) => {
-            let loop_us = took.as_micros() as u64;
-            if took < LIMIT { KvmReport::Hardware { loop_us } } else { KvmReport::Emulated { loop_us } }
+    if !measure {
+        return KvmReport::Emulated { loop_us: None };
+    }
+    time_loop().map_or_else(|(what, error)| KvmReport::Unusable { reason: format!("{what}: {error}") }, judge)
+}
+
+fn judge(took: Duration) -> KvmReport {
+    let loop_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if took < LIMIT {
+        KvmReport::Hardware { loop_us }
+    } else {
+        KvmReport::Emulated { loop_us: Some(loop_us) }
+    }
+}
+
+fn not_opened(device: &Path, error: &std::io::Error) -> KvmReport {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => KvmReport::Absent,
+        std::io::ErrorKind::PermissionDenied => {
+            let Ok(meta) = std::fs::metadata(device) else {
+                return KvmReport::Denied { reason: error.to_string(), group: None };
+            };
+            let group = Some(meta.gid()).filter(|gid| *gid != 0 && meta.mode() & 0o060 == 0o060);
+            let reason = format!(
+                "{error}; it belongs to user {} and group {}, with mode {:03o}",
+                meta.uid(),
+                meta.gid(),
+                meta.mode() & 0o777
+            );
+            KvmReport::Denied { reason, group: group.map(group_name) }
         }
-        Err((what, error)) => unusable(what, error),
+        _ => KvmReport::Unusable { reason: error.to_string() },
     }
+}
+
+fn group_name(gid: u32) -> String {
+    let text = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    // NAME:PASSWORD:NUMBER:MEMBERS
+    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let found = lines.find(|fields| fields.get(2).is_some_and(|number| *number == gid.to_string()));
+    found.and_then(|fields| fields.first().map(|name| (*name).to_owned())).unwrap_or_else(|| gid.to_string())
 }
 
 type Failure = (&'static str, kvm_ioctls::Error);
@@ -274,16 +336,57 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_device_is_absent() {
-        assert_eq!(probe_kvm(Path::new("/nowhere/kvm")), KvmReport::Absent);
+    fn what_cannot_be_opened_is_told_apart() {
+        assert_eq!(probe_kvm(Path::new("/nowhere/kvm"), true), KvmReport::Absent);
+        // A directory is not opened for writing, whoever asks.
+        assert!(matches!(probe_kvm(Path::new("/"), true), KvmReport::Unusable { .. }));
+    }
+
+    #[test]
+    fn a_device_of_others_is_denied_with_its_permissions_and_the_group_that_helps() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let of_mode = |mode| {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+            not_opened(file.path(), &denied)
+        };
+        let report = of_mode(0o600);
+        assert!(report.to_string().contains("mode 600"), "{report}");
+        assert!(report.remedy().unwrap().contains("chmod 660"), "{report:?}");
+        // As root, give it to a group without a name; else it has the user's own.
+        let given = std::os::unix::fs::chown(file.path(), None, Some(54_321)).is_ok();
+        let report = of_mode(0o660);
+        let remedy = report.remedy().unwrap();
+        assert!(remedy.contains("usermod -aG") && (!given || remedy.contains("54321")), "{remedy}");
+    }
+
+    #[test]
+    fn the_time_of_the_loop_decides() {
+        let at = |us| judge(Duration::from_micros(us));
+        assert_eq!(at(15), KvmReport::Hardware { loop_us: 15 });
+        assert_eq!(at(900), KvmReport::Hardware { loop_us: 900 });
+        assert_eq!(at(20_000), KvmReport::Emulated { loop_us: Some(20_000) });
+    }
+
+    /// Whatever this host has, the two probes agree on whether guests run at the hardware's speed.
+    #[test]
+    fn a_processor_without_virtualization_has_no_hardware_kvm() {
+        let (whole, quick) = (probe().kvm, probe_quickly().kvm);
+        assert_eq!(whole.is_hardware(), quick.is_hardware(), "{whole:?} {quick:?}");
+        assert!(processor_virtualizes() || !whole.is_hardware(), "{whole:?}");
     }
 
     #[test]
     fn every_state_has_its_words() {
-        for report in
-            [KvmReport::Absent, KvmReport::Emulated { loop_us: 9 }, KvmReport::Hardware { loop_us: 9 }]
-        {
+        for report in [
+            KvmReport::Absent,
+            KvmReport::Emulated { loop_us: None },
+            KvmReport::Emulated { loop_us: Some(9) },
+            KvmReport::Hardware { loop_us: 9 },
+        ] {
             assert!(!report.to_string().is_empty());
+            assert_eq!(report.remedy().is_none(), report.is_hardware());
         }
     }
 

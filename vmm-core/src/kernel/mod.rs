@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use modules::BALLOON;
+
 use crate::digest::sha256_hex;
 use crate::lock::{FileLock, Mode};
 use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage, fsio};
@@ -57,7 +59,7 @@ struct Manifest {
 }
 
 /// Changes when the same kernel would be stored otherwise.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const CURRENT: &str = "current.json";
 
 /// The kernel of this home: the cached one, else one of the host's, else one from the distribution's archive.

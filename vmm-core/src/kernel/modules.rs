@@ -10,6 +10,9 @@ use crate::{Error, ErrorKind, Result};
 /// What the guest needs: its disks, its channel, its root.
 const NEEDED: &[&str] = &["virtio_mmio", "virtio_blk", "virtio_console", "squashfs", "overlay"];
 
+/// What it goes without where the kernel has none: with it, memory that the guest has freed is the host's again.
+pub(crate) const BALLOON: &str = "virtio_balloon";
+
 /// Reads a module's file.
 pub(super) type ReadFile<'a> = dyn Fn(&Path) -> Result<Vec<u8>> + 'a;
 
@@ -38,6 +41,9 @@ impl<'a> Modules<'a> {
         let mut seen = BTreeSet::new();
         for name in NEEDED {
             self.visit(name, &mut seen, &mut done)?;
+        }
+        if self.files.contains_key(BALLOON) {
+            self.visit(BALLOON, &mut seen, &mut done)?;
         }
         Ok(done)
     }
@@ -154,7 +160,7 @@ pub(super) mod tests {
 
     fn depends_of(name: &str) -> &'static str {
         match name {
-            "virtio_mmio" | "virtio_blk" | "virtio_console" => "virtio-ring,virtio",
+            "virtio_mmio" | "virtio_blk" | "virtio_console" | "virtio_balloon" => "virtio-ring,virtio",
             "virtio_ring" => "virtio",
             _ => "",
         }
@@ -162,15 +168,24 @@ pub(super) mod tests {
 
     #[test]
     fn modules_load_after_what_they_depend_on() {
-        let names = ["virtio", "virtio_ring", "virtio_mmio", "virtio_blk", "virtio_console", "overlay"];
-        let paths = names.map(|n| PathBuf::from(format!("kernel/x/{n}.ko")));
+        let names = [
+            "virtio",
+            "virtio_ring",
+            "virtio_mmio",
+            "virtio_blk",
+            "virtio_console",
+            "overlay",
+            "virtio_balloon",
+        ];
         let read = |path: &Path| Ok(module_elf(depends_of(&module_name(path).unwrap())));
-        let modules = Modules::new(paths, "kernel/fs/squashfs/squashfs.ko\n", &read);
-        let order: Vec<_> = modules.in_load_order().unwrap().into_iter().map(|m| m.0).collect();
-        assert_eq!(
-            order,
-            ["virtio", "virtio_ring", "virtio_mmio", "virtio_blk", "virtio_console", "overlay"]
-        );
+        let order = |names: &[&str]| -> Vec<String> {
+            let paths = names.iter().map(|n| PathBuf::from(format!("kernel/x/{n}.ko")));
+            let modules = Modules::new(paths, "kernel/fs/squashfs/squashfs.ko\n", &read);
+            modules.in_load_order().unwrap().into_iter().map(|m| m.0).collect()
+        };
+        assert_eq!(order(&names), names);
+        let without_balloon = &names[..names.len() - 1];
+        assert_eq!(order(without_balloon), without_balloon);
     }
 
     #[test]

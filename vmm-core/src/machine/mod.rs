@@ -29,7 +29,7 @@ use crate::build::BuildRecord;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HypervisorChoice {
-    /// QEMU where it is installed, else our own VMM.
+    /// Our own VMM where the hardware runs guests, else QEMU.
     #[default]
     Auto,
     /// Our own VMM on KVM.

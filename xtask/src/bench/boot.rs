@@ -168,9 +168,12 @@ pub fn rebuild(bench: &Bench) -> Result<Vec<Row>> {
     )])
 }
 
-/// Size of the guest agent.
-pub fn agent_size(bench: &Bench) -> Result<Vec<Row>> {
+/// Sizes of the guest agent and of the VMM, stripped.
+pub fn sizes(bench: &Bench) -> Result<Vec<Row>> {
     build::agent(&bench.programs)?;
-    let size = std::fs::metadata(bench.programs.path("mvm-guest-agent"))?.len();
-    Ok(vec![Row::at_most("size of the guest agent", size as f64 / f64::from(1 << 20), 1.5, " MiB")])
+    let size = |what: &str, program: &str, limit: f64| -> Result<Row> {
+        let bytes = std::fs::metadata(bench.programs.path(program))?.len();
+        Ok(Row::at_most(format!("size of the {what}"), bytes as f64 / f64::from(1 << 20), limit, " MiB"))
+    };
+    Ok(vec![size("guest agent", "mvm-guest-agent", 1.5)?, size("VMM", "mvm-vmm", 4.0)?])
 }

@@ -80,7 +80,7 @@ const MEASUREMENTS: &[(&str, &[setup::Need], Measurement)] = &[
     ("secrets", &[setup::CC, setup::PYTHON, setup::VENV], secrets::accuracy),
     ("lsp", &[], lsp::latency),
     ("check", &[setup::PYTHON, setup::VENV], check::check),
-    ("agent", &[], boot::agent_size),
+    ("sizes", &[], boot::sizes),
     ("rebuild", &[setup::QEMU], boot::rebuild),
     ("boot", &[setup::QEMU, setup::BUSYBOX, setup::MKE2FS], boot::boot),
 ];

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::store;
 use super::{Plan, Subject};
+use crate::hypervisor::{self, probe_quickly};
 use crate::kernel;
 use crate::machine::client;
 use crate::machine::launch::{self, Launch};
@@ -30,8 +31,12 @@ pub enum SnapshotUse {
 
 /// Starts a machine.
 pub fn start(home: &Home, launch: Launch, wanted: SnapshotUse, ctx: &Context) -> Result<MachineInfo> {
-    let Some(dir) = find(home, &launch, wanted, ctx)? else { return client::start(launch, ctx) };
-    let restoring = Launch { snapshot: Plan::Restore { from: dir.clone() }, ..launch.clone() };
+    if wanted == SnapshotUse::Never {
+        return client::start(launch, ctx);
+    }
+    let freezing = that_freezes(launch.clone());
+    let Some(dir) = find(home, &freezing, wanted, ctx)? else { return client::start(launch, ctx) };
+    let restoring = Launch { snapshot: Plan::Restore { from: dir.clone() }, ..freezing };
     match client::start(restoring, ctx) {
         Err(error) if error.kind() != ErrorKind::Cancelled => {
             store::remove(&dir);
@@ -40,6 +45,12 @@ pub fn start(home: &Home, launch: Launch, wanted: SnapshotUse, ctx: &Context) ->
         }
         started => started,
     }
+}
+
+/// On the hypervisor that freezes and restores machines: where `auto` takes one that does not, a snapshot is still made
+/// and used, with the one that does.
+fn that_freezes(launch: Launch) -> Launch {
+    Launch { hypervisor: hypervisor::that_freezes(launch.hypervisor, &probe_quickly()), ..launch }
 }
 
 /// The snapshot to start from. One that cannot be made is no reason not to start.
@@ -72,7 +83,7 @@ pub async fn freeze(
     let home = home.clone();
     client::blocking(ctx, move |ctx| {
         let kernel = kernel::find_or_fetch(&home, false, ctx)?;
-        let launch = launch::of_request(&home, &request, &kernel, &secrets)?;
+        let launch = that_freezes(launch::of_request(&home, &request, &kernel, &secrets)?);
         let subject = Subject::of(&launch)?;
         let there = store::place(&home)?.join(subject.key()?).is_dir();
         make_of(&home, &launch, &subject, ctx).map(|_| there)

@@ -18,9 +18,9 @@ use super::super::log::Log;
 use super::super::snapshot::Plan;
 use super::super::sys;
 use super::freeze::{self, Frozen, Held};
-use super::{Event, spawn};
+use super::{Event, confine, spawn};
 use crate::hypervisor::{TscMeter, VmSpec, probe_quickly, select};
-use crate::kernel::Module;
+use crate::kernel::{self, Module};
 use crate::{Error, ErrorKind, Result, initramfs};
 
 /// Of what the VMM process says about itself, this much is kept.
@@ -72,6 +72,9 @@ fn failed(doing: &str, path: &Path, e: std::io::Error) -> Error {
 pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<Booted> {
     let meter = TscMeter::start();
     let hypervisor = select(launch.hypervisor, &probe_quickly())?;
+    if !hypervisor.makes_namespaces() {
+        confine::seal()?;
+    }
     let (channel, guest_channel) = UnixStream::pair().map_err(starting)?;
     let (console, guest_console) = UnixStream::pair().map_err(starting)?;
     let open = |path: &PathBuf| File::open(path).map_err(|e| failed("opening the layer", path, e));
@@ -80,7 +83,7 @@ pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<B
     let frozen = freeze::prepare(launch, &scratch)?;
     let (initramfs, tsc_khz) = match restores {
         true => (in_memory("initramfs", &[]).map_err(starting)?, 0),
-        false => (initramfs(launch)?, meter.khz()),
+        false => (initramfs(launch, hypervisor.has_balloon())?, meter.khz()),
     };
     let spec = VmSpec {
         kernel: launch.kernel.clone(),
@@ -101,6 +104,9 @@ pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<B
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).current_dir("/");
     let child = command.spawn().map_err(|e| failed("starting", Path::new(command.get_program()), e))?;
+    if hypervisor.makes_namespaces() {
+        confine::seal()?;
+    }
     let state = spec.snapshot.as_ref().map_or(-1, |snapshot| snapshot.state.as_raw_fd());
     drop(spec);
     read_console(console, log)?;
@@ -114,9 +120,11 @@ fn starting(e: std::io::Error) -> Error {
     Error::new(ErrorKind::Environment, format!("starting the machine: {e}")).source(e)
 }
 
-fn initramfs(launch: &Launch) -> Result<File> {
+/// A driver without its device would cost the boot a moment and give nothing.
+fn initramfs(launch: &Launch, balloon: bool) -> Result<File> {
+    let modules = launch.modules.iter().filter(|(name, _)| balloon || name != kernel::BALLOON);
     let modules: Vec<Module> =
-        launch.modules.iter().map(|(name, file)| Module { name: name.clone(), file: file.clone() }).collect();
+        modules.map(|(name, file)| Module { name: name.clone(), file: file.clone() }).collect();
     in_memory("initramfs", &initramfs::build(&launch.agent, &modules)?).map_err(starting)
 }
 

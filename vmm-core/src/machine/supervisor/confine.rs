@@ -130,7 +130,6 @@ const REFUSED: &[i64] = &[
     libc::SYS_open_tree,         // mounts
     libc::SYS_move_mount,        // mounts
     libc::SYS_fsopen,            // mounts
-    libc::SYS_unshare,           // user namespaces, the way to the rest
     libc::SYS_setns,             // other namespaces
     libc::SYS_chroot,            // another root
     libc::SYS_bpf,               // code in the kernel
@@ -152,13 +151,24 @@ const REFUSED: &[i64] = &[
     libc::SYS_syslog,            // the kernel's messages
 ];
 
+/// User namespaces, the way to the rest. [`seal`] refuses it, after a VMM that makes namespaces of its own was started.
+const REFUSED_AT_LAST: &[i64] = &[libc::SYS_unshare];
+
 fn seccomp() -> Result<()> {
-    let rules: BTreeMap<i64, _> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    seccompiler::apply_filter(&refusing(REFUSED)?).map_err(|e| failed(&e))
+}
+
+/// The last stone of the wall, for every thread: called before the first byte of a guest is read.
+pub fn seal() -> Result<()> {
+    seccompiler::apply_filter_all_threads(&refusing(REFUSED_AT_LAST)?).map_err(|e| failed(&e))
+}
+
+fn refusing(calls: &[i64]) -> Result<BpfProgram> {
+    let rules: BTreeMap<i64, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, TargetArch::x86_64)
+    SeccompFilter::new(rules, SeccompAction::Allow, refuse, TargetArch::x86_64)
         .and_then(BpfProgram::try_from)
-        .map_err(|e| failed(&e))?;
-    seccompiler::apply_filter(&filter).map_err(|e| failed(&e))
+        .map_err(|e| failed(&e))
 }
 
 #[cfg(test)]
@@ -194,6 +204,10 @@ mod tests {
 
         let denied = |result: std::io::Result<()>| result.unwrap_err().kind() == PermissionDenied;
         assert!(denied(rustix::process::chroot("/").map_err(Into::into)), "seccomp");
+        seal().unwrap();
+        let made = Command::new("unshare").args(["--user", "true"]).output().unwrap();
+        let why = String::from_utf8_lossy(&made.stderr);
+        assert!(!made.status.success() && why.contains("not permitted"), "a namespace: {why}");
         std::fs::write(inside.join("log"), "x").unwrap();
         std::fs::File::open(&layer).unwrap();
         assert!(Command::new("true").status().unwrap().success());
