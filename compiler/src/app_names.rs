@@ -2,8 +2,8 @@
 
 use workload_ir::limits;
 
-use crate::declaration::Declaration;
 use crate::finding::{Applicability, Finding, TextRange};
+use crate::outline::Outline;
 use crate::value::ValueKind;
 use crate::workload::{Apps, Part};
 
@@ -47,24 +47,23 @@ pub(crate) fn slug(name: &str) -> Option<String> {
 }
 
 /// Reports an app's name that is not valid.
-pub(crate) fn check_name(part: &Part, d: &Declaration, findings: &mut Vec<Finding>) {
-    let name = &d.app.name;
+pub(crate) fn check_name(part: &Part, d: &Outline, findings: &mut Vec<Finding>) {
+    let name = &*d.name;
     if limits::is_id(name) {
         return;
     }
-    let given = d.call.get("name");
+    let given = d.get("name");
     if given.is_some_and(|v| v.kind == ValueKind::Refused) {
         return;
     }
-    let range = d.range_of("/name");
-    let finding = bad_name("the app's name", name, part.place(&range));
+    let finding = bad_name("the app's name", name, part.place(&d.name_range));
     let edit = slug(name).map(|slug| match given {
         Some(value) if value.origin.is_none() => (part.place(&value.range), format!("\"{slug}\"")),
         Some(_) => (0..0, String::new()),
         // The function's name is not a valid one: the app gets its own.
         None => {
-            let at = part.place(&d.call.arguments_range).start;
-            let comma = if d.call.arguments.is_empty() { "" } else { ", " };
+            let at = part.place(&d.arguments_range).start;
+            let comma = if d.ends.is_none() { "" } else { ", " };
             (at..at, format!("name=\"{slug}\"{comma}"))
         }
     });
@@ -79,19 +78,19 @@ pub(crate) fn check_name(part: &Part, d: &Declaration, findings: &mut Vec<Findin
 /// Reports an app with the name of another.
 pub(crate) fn duplicate_name(
     part: &Part,
-    d: &Declaration,
+    d: &Outline,
     first: &Part,
     apps: &Apps<'_>,
     findings: &mut Vec<Finding>,
 ) {
-    let range = part.place(&d.range_of("/name"));
+    let range = part.place(&d.name_range);
     let mut finding =
         Finding::error("MVM006", range, "another app has the same name: names are unique in a workload");
     if let Some(f) = first.declarations().next() {
-        finding = finding.related(first.place(&f.range_of("/name")), "the other one is here");
+        finding = finding.related(first.place(&f.name_range), "the other one is here");
     }
-    let free = (2..100).map(|n| format!("{}-{n}", d.app.name)).find(|n| !apps.contains_key(n.as_str()));
-    if let (Some(free), Some(value)) = (free, d.call.get("name"))
+    let free = (2..100).map(|n| format!("{}-{n}", d.name)).find(|n| !apps.contains_key(n.as_str()));
+    if let (Some(free), Some(value)) = (free, d.get("name"))
         && value.origin.is_none()
     {
         let edit = (part.place(&value.range), format!("\"{free}\""));

@@ -10,15 +10,16 @@ use foldhash::fast::RandomState;
 use crate::address::{Bases, Places};
 use crate::analysis::{Analysis, Config, FileContext};
 use crate::context::{FileRuleContext, PlacedDeclaration, RuleContext};
-use crate::declare;
-use crate::document::{Checked, Known, Slot, parse_heads};
+use crate::declare::{self, HeadNames, ParsedHead};
 use crate::eval::Scope;
 use crate::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::items::Item;
 use crate::lower::Types;
+use crate::memory::{Checked, Known, Memory};
 use crate::module::{Module, set};
 use crate::names::{Names, Use};
+use crate::outline::Outline;
 use crate::workload::{self, Part};
 use crate::{parallel, place, rules};
 
@@ -33,7 +34,7 @@ pub(crate) struct Setting<'a> {
 struct Run<'a> {
     text: &'a str,
     items: &'a [Item],
-    slots: &'a [Slot],
+    memory: &'a Memory,
     module: &'a Module,
     setting: &'a Setting<'a>,
 }
@@ -42,7 +43,7 @@ struct Run<'a> {
 pub(crate) fn analysis(
     text: &str,
     items: &[Item],
-    slots: &mut [Slot],
+    memory: &mut Memory,
     module: &mut Module,
     setting: &Setting<'_>,
 ) -> Analysis {
@@ -53,35 +54,52 @@ pub(crate) fn analysis(
     if let Some(at) = memchr::memchr(0, text.as_bytes()) {
         findings.push(Finding::error("MVM001", at..at + 1, "Python source cannot contain a NUL character"));
     }
-    let run = Run { text, items, slots, module, setting };
+    let run = Run { text, items, memory, module, setting };
     let (fresh, parts, workload) = run.declarations(&mut findings);
     for (i, known) in fresh {
-        slots[i].result = Some(known);
+        memory.set_result(i, known);
     }
     if parts.is_empty() {
         rules::check_script(text, &module.imports, &mut findings);
     } else {
-        plain(text, items, slots, module, setting.config);
+        plain(text, items, memory, module, setting.config);
         for &i in &module.noted {
             let place = [items[i].start];
-            let found = slots[i].plain.iter().flat_map(|f| f.iter());
-            findings.extend(found.map(|f| Bases(&place).resolve_finding(f)));
+            findings.extend(memory.plain(i).iter().map(|f| Bases(&place).resolve_finding(f)));
         }
     }
     finish(text, parts, workload, findings, setting)
 }
 
+/// Items whose plain text is read at a time.
+const PLAIN: usize = 512;
+
 /// Rules over plain text, for items that have not been read yet.
-fn plain(text: &str, items: &[Item], slots: &mut [Slot], module: &mut Module, config: &Config) {
-    for i in std::mem::take(&mut module.unread) {
-        let (Some(item), Some(slot)) = (items.get(i), slots.get_mut(i)) else { continue };
-        let found = slot.plain.get_or_insert_with(|| {
-            let mut found = Vec::new();
-            rules::check_item(text.get(item.range()).unwrap_or(""), config, &mut found);
-            Arc::new(found)
-        });
-        set(&mut module.noted, i, !found.is_empty());
+fn plain(text: &str, items: &[Item], memory: &mut Memory, module: &mut Module, config: &Config) {
+    let unread = module.unread.replace(Vec::new());
+    if unread.is_none() {
+        module.noted = memory.noted();
     }
+    let unread: Vec<usize> = unread.unwrap_or_else(|| memory.never_read());
+    let batches: Vec<&[usize]> = unread.chunks(PLAIN).collect();
+    let found = parallel::batches(&batches, |batch| {
+        let mut noted = Vec::new();
+        for &i in *batch {
+            let mut found = Vec::new();
+            let text = items.get(i).and_then(|item| text.get(item.range())).unwrap_or("");
+            rules::check_item(text, config, &mut found);
+            if !found.is_empty() {
+                noted.push((i, found));
+            }
+        }
+        noted
+    });
+    unread.iter().for_each(|&i| set(&mut module.noted, i, false));
+    for (i, found) in found.into_iter().flatten() {
+        memory.set_plain(i, found);
+        set(&mut module.noted, i, true);
+    }
+    memory.all_read();
 }
 
 fn finish(
@@ -145,10 +163,16 @@ fn constants(uses: &[Use]) -> impl Iterator<Item = usize> {
     uses.iter().filter(|u| u.constant).map(|u| u.stamp)
 }
 
+/// Items whose heads are in memory at a time.
+const HEADS: usize = 256;
+
 /// An item that must be evaluated.
 struct Task<'n> {
     item: usize,
+    /// Its head, if it has just been read.
+    head: Option<&'n ParsedHead>,
     fingerprint: u64,
+    names: Option<Arc<HeadNames>>,
     uses: Arc<[Use]>,
     scope: Scope<'n>,
 }
@@ -166,83 +190,103 @@ impl<'a> Run<'a> {
     /// Everything that the items declare.
     fn declarations(&self, findings: &mut Vec<Finding>) -> (Fresh, Vec<Part>, Option<workload::Statement>) {
         let module = self.module;
-        parse_heads(self.text, self.items, self.slots, &module.decorated);
-        let names = Names::new(self.text, self.items, self.slots, module);
+        let names = Names::new(self.text, self.items, self.memory, module);
         let mut fresh: Fresh = Vec::new();
-        let mut tasks = Vec::new();
-        let mut checked: Vec<(usize, Option<Arc<Checked>>)> = Vec::with_capacity(module.decorated.len());
+        let mut checked: Vec<(usize, Arc<Checked>)> = Vec::with_capacity(module.decorated.len());
         let mut uses = HashSet::with_hasher(RandomState::default());
-        for &item in &module.decorated {
-            let known = self.slots[item].result.as_ref().filter(|known| self.facts_hold(known));
-            if let Some(known) = known
-                && known.epoch == module.epoch
-                && !self.looks_at_dead(known)
-            {
-                uses.extend(constants(&known.uses));
-                checked.push((item, Some(Arc::clone(&known.checked))));
-                continue;
-            }
-            let head = self.slots[item].head(self.text_of(item));
-            let (types, defining) = names.types(&head.types);
-            let fingerprint = fingerprint(&[
-                module.setting,
-                names.fingerprint(&head.names, item),
-                meaning(&types, &defining),
-            ]);
-            let mut used = names.uses(&head.names, item, 0);
-            used.extend(defining);
-            let used: Arc<[Use]> = used.into();
-            uses.extend(constants(&used));
-            let known = known.filter(|known| known.fingerprint == fingerprint);
-            let known = known.map(|known| Arc::clone(&known.checked));
-            match &known {
-                Some(checked) => {
-                    let checked = Arc::clone(checked);
-                    fresh.push((item, Known { fingerprint, epoch: module.epoch, uses: used, checked }));
-                }
-                None => {
-                    let scope = Scope { types, ..names.scope(&head.names, item) };
-                    tasks.push(Task { item, fingerprint, uses: used, scope });
-                }
-            }
-            checked.push((item, known));
+        for batch in module.decorated.chunks(HEADS) {
+            self.batch(batch, &names, &mut uses, &mut fresh, &mut checked);
         }
-        let results = parallel::map(&tasks, |task| Arc::new(self.evaluate(task)));
         let statement = self.statements(&names, &mut uses, findings);
         for &i in &module.other {
             place::unusual(self.text_of(i), &self.items[i], &module.imports, findings);
         }
-        let mut results = tasks.into_iter().zip(results);
         let mut parts = Vec::with_capacity(checked.len());
-        for (i, known) in checked {
-            let Some(result) = known.or_else(|| {
-                let (Task { fingerprint, uses, .. }, checked) = results.next()?;
-                let known = Known { fingerprint, epoch: module.epoch, uses, checked: Arc::clone(&checked) };
-                fresh.push((i, known));
-                Some(checked)
-            }) else {
-                continue;
-            };
-            let bases = self.places(i, &result.item.dependencies);
-            let all = result.item.findings.iter().chain(&result.rule_findings);
-            findings.extend(all.map(|f| bases.as_bases().resolve_finding(f)));
-            if !result.item.declarations.is_empty() {
+        for (i, result) in checked {
+            let bases = self.places(i, &result.dependencies);
+            findings.extend(result.findings.iter().map(|f| bases.as_bases().resolve_finding(f)));
+            if !result.declarations.is_empty() {
                 parts.push(Part { checked: result, bases, item: self.items[i] });
             }
         }
         for item in uses.into_iter().filter_map(|stamp| module.item_of(stamp)) {
-            let Some(constant) = self.slots[item].facts.constant() else { continue };
+            let Some(constant) = self.memory.facts(item).constant() else { continue };
             let bases = self.places(item, &constant.dependencies);
             findings.extend(constant.findings.iter().map(|f| bases.as_bases().resolve_finding(f)));
         }
         (fresh, parts, statement)
     }
 
+    /// The results of some decorated items: those that still hold, and others anew.
+    fn batch(
+        &self,
+        batch: &[usize],
+        names: &Names<'_>,
+        uses: &mut HashSet<usize, RandomState>,
+        fresh: &mut Fresh,
+        checked: &mut Vec<(usize, Arc<Checked>)>,
+    ) {
+        let module = self.module;
+        let unknown: Vec<usize> =
+            batch.iter().copied().filter(|item| self.memory.result(*item).is_none()).collect();
+        let heads = parallel::map(&unknown, |item| declare::parse(self.text_of(*item)));
+        let parsed: Vec<(usize, ParsedHead)> = unknown.into_iter().zip(heads).collect();
+        let mut new = parsed.iter().peekable();
+        let mut tasks = Vec::new();
+        let mut results: Vec<Option<Arc<Checked>>> = Vec::with_capacity(batch.len());
+        for &item in batch {
+            let known = self.memory.result(item);
+            let valid = known.filter(|known| self.facts_hold(known));
+            if let Some(known) = valid
+                && known.epoch == module.epoch
+                && !self.looks_at_dead(known)
+            {
+                uses.extend(constants(&known.uses));
+                results.push(Some(Arc::clone(&known.checked)));
+                continue;
+            }
+            let head = new.next_if(|(i, _)| *i == item).map(|(_, head)| head);
+            let Some(spoken) = head.map(|h| &*h.names).or(known.map(|k| &*k.names)) else { continue };
+            let (types, defining) = names.types(&spoken.types);
+            let fingerprint = fingerprint(&[
+                module.setting,
+                names.fingerprint(&spoken.values, item),
+                meaning(&types, &defining),
+            ]);
+            let mut used = names.uses(&spoken.values, item, 0);
+            used.extend(defining);
+            let used: Arc<[Use]> = used.into();
+            uses.extend(constants(&used));
+            let holds = valid.filter(|known| known.fingerprint == fingerprint);
+            if let Some(known) = holds {
+                let (names, checked) = (Arc::clone(&known.names), Arc::clone(&known.checked));
+                results.push(Some(Arc::clone(&checked)));
+                fresh.push((item, Known { fingerprint, epoch: module.epoch, names, uses: used, checked }));
+                continue;
+            }
+            let scope = Scope { types, ..names.scope(&spoken.values, item) };
+            let names = head.map(|h| &h.names).or(known.map(|k| &k.names)).map(Arc::clone);
+            tasks.push(Task { item, head, fingerprint, names, uses: used, scope });
+            results.push(None);
+        }
+        let mut evaluated = tasks.iter().zip(parallel::map(&tasks, |task| Arc::new(self.evaluate(task))));
+        for (item, result) in batch.iter().zip(results) {
+            let result = result.or_else(|| {
+                let (task, checked) = evaluated.next()?;
+                let (names, uses) = (Arc::clone(task.names.as_ref()?), Arc::clone(&task.uses));
+                let (fingerprint, epoch) = (task.fingerprint, module.epoch);
+                fresh.push((*item, Known { fingerprint, epoch, names, uses, checked: Arc::clone(&checked) }));
+                Some(checked)
+            });
+            checked.extend(result.map(|result| (*item, result)));
+        }
+    }
+
     /// Does a result speak of an item that is gone?
     fn looks_at_dead(&self, known: &Known) -> bool {
         let dead = |stamp: &usize| self.module.dead.contains(stamp);
         !self.module.dead.is_empty()
-            && (known.uses.iter().any(|u| dead(&u.stamp)) || known.checked.item.dependencies.iter().any(dead))
+            && (known.uses.iter().any(|u| dead(&u.stamp)) || known.checked.dependencies.iter().any(dead))
     }
 
     /// Is what rules were told of the world still so?
@@ -257,11 +301,19 @@ impl<'a> Run<'a> {
     fn evaluate(&self, task: &Task<'_>) -> Checked {
         let Setting { file, config, facts } = *self.setting;
         let text = self.text_of(task.item);
-        let item = declare::read(text, self.slots[task.item].head(text), &task.scope, file);
+        let parsed;
+        let head = match task.head {
+            Some(head) => head,
+            None => {
+                parsed = declare::parse(text);
+                &parsed
+            }
+        };
+        let item = declare::read(text, head, &task.scope, file);
         let text_of = |stamp: &usize| self.module.item_of(*stamp).map_or("", |i| self.text_of(i));
         let texts: Vec<&str> = std::iter::once(text).chain(item.dependencies.iter().map(text_of)).collect();
         let facts_used = AtomicBool::new(false);
-        let mut rule_findings = Vec::new();
+        let mut findings = item.findings;
         for declaration in &item.declarations {
             let context = RuleContext {
                 declaration,
@@ -272,10 +324,15 @@ impl<'a> Run<'a> {
                 texts: &texts,
                 tree: std::cell::OnceCell::new(),
             };
-            rules::check_declaration(&context, &mut rule_findings);
+            rules::check_declaration(&context, &mut findings);
         }
         let facts = facts_used.load(Ordering::Relaxed).then(|| facts.revision());
-        Checked { item, rule_findings, facts }
+        Checked {
+            declarations: item.declarations.into_iter().map(Outline::of).collect(),
+            findings: findings.into_boxed_slice(),
+            dependencies: item.dependencies.into_boxed_slice(),
+            facts,
+        }
     }
 
     /// `mvm.workload(id=…)` and other uses at the top level.

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::declaration::Declaration;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
+use crate::outline::Outline;
 use crate::rules::tree::Tree;
 
 /// Input of a declaration rule. All ranges, in and out, are addresses of the declaration (see `address`): take them
@@ -71,7 +72,7 @@ pub struct FileRuleContext<'a> {
 #[derive(Clone, Debug)]
 pub struct PlacedDeclaration<'a> {
     /// The declaration.
-    pub declaration: &'a Declaration,
+    pub declaration: &'a Outline,
     pub(crate) bases: &'a [usize],
 }
 

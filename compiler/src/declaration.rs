@@ -1,7 +1,7 @@
 //! A declaration: one `@mvm.app(…)` and the function that it decorates, evaluated and lowered.
 //! Its ranges are addresses of its own item (see [`crate::address`]), so that an edit elsewhere leaves it valid.
 
-use workload_ir::{App, Volume};
+use workload_ir::{App, Source, Volume};
 
 use crate::finding::TextRange;
 use crate::value::HelperCall;
@@ -88,6 +88,12 @@ pub enum ParameterKind {
 }
 
 impl Declaration {
+    /// The directory that is packaged, as written.
+    pub fn source(&self) -> &str {
+        let Source::LocalPath { path, .. } = &self.app.source;
+        path
+    }
+
     /// The range written for a pointer below the app (`/env/KEY`); the nearest parent's when it has none itself
     /// (a default), the decorator's when nothing does.
     pub fn range_of(&self, pointer: &str) -> TextRange {

@@ -1,5 +1,7 @@
 //! One decorated item → its declarations: find the product's decorators, evaluate, bind, lower.
 
+use std::sync::Arc;
+
 use crate::analysis::FileContext;
 use crate::declaration::{Declaration, DeclarationKind, Function, Parameter};
 use crate::eval::{Callee, Evaluator, Scope};
@@ -16,10 +18,32 @@ use crate::value::{HelperCall, Value, ValueKind};
 pub(crate) struct ParsedHead {
     head: Head,
     errors: Vec<SyntaxError>,
+    pub names: Arc<HeadNames>,
+}
+
+/// The names that an item's meaning depends on.
+#[derive(Debug)]
+pub(crate) struct HeadNames {
     /// Names that its decorators use.
-    pub names: Vec<String>,
+    pub values: NameList,
     /// Names in its annotations.
-    pub types: Vec<String>,
+    pub types: NameList,
+}
+
+/// Names, sorted, each once, in one piece of memory.
+#[derive(Debug, Default)]
+pub(crate) struct NameList(Box<str>);
+
+impl NameList {
+    pub fn new(mut names: Vec<String>) -> NameList {
+        names.sort();
+        names.dedup();
+        NameList(names.join(" ").into())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|name| !name.is_empty())
+    }
 }
 
 /// What an item declares. Ranges are addresses of the item.
@@ -37,18 +61,15 @@ pub(crate) fn parse(text: &str) -> ParsedHead {
     let head = parse_head(text, &mut errors);
     let mut names = Vec::new();
     head.decorators.iter().for_each(|d| names_of(&d.expr, &mut names));
-    names.sort();
-    names.dedup();
     let mut types = Vec::new();
     if let Some(definition) = &head.definition {
         let annotations = definition.parameters.iter().filter_map(|p| p.annotation.as_ref());
         for annotation in annotations.chain(&definition.returns) {
             lower::identifiers(text.get(annotation.range.clone()).unwrap_or(""), &mut types);
         }
-        types.sort();
-        types.dedup();
     }
-    ParsedHead { head, errors, names, types }
+    let names = Arc::new(HeadNames { values: NameList::new(names), types: NameList::new(types) });
+    ParsedHead { head, errors, names }
 }
 
 /// Every name that an expression uses.
@@ -277,9 +298,20 @@ fn call_place(function: &Expr) -> TextRange {
     function.range.end..function.range.end
 }
 
+/// Lists in lists that a default may have: readers of JSON have bounds.
+const JSON_DEPTH: u32 = 32;
+
 /// A value as JSON, if JSON can carry it.
 pub(crate) fn json(value: &Value) -> Option<serde_json::Value> {
+    json_at(value, 0)
+}
+
+fn json_at(value: &Value, depth: u32) -> Option<serde_json::Value> {
     use serde_json::Value as Json;
+    if depth > JSON_DEPTH {
+        return None;
+    }
+    let json = |value: &Value| json_at(value, depth + 1);
     Some(match &value.kind {
         ValueKind::None => Json::Null,
         ValueKind::Bool(b) => Json::Bool(*b),

@@ -1,65 +1,27 @@
 //! A text under edits. Items that an edit leaves alone keep what is known of them, so that a keystroke costs the item
 //! it falls into; the result is always that of a fresh analysis.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::analysis::{Analysis, Config, FileContext};
 use crate::compose::{self, Setting};
-use crate::declare::{self, ItemResult, ParsedHead};
 use crate::facts::Facts;
-use crate::finding::{Finding, TextRange};
+use crate::finding::TextRange;
 use crate::items::{Item, ItemKind, Splitter};
+use crate::memory::Memory;
 use crate::module::Module;
-use crate::names::{ItemFacts, Use};
-use crate::parallel;
-
-/// What is kept of one item.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    /// Tells items apart that were read at different times: equal stamps, equal text.
-    pub stamp: usize,
-    pub facts: ItemFacts,
-    pub head: OnceLock<Box<ParsedHead>>,
-    /// Result of evaluation and rules.
-    pub result: Option<Known>,
-    /// Findings of the rules that read the plain text.
-    pub plain: Option<Arc<Vec<Finding>>>,
-}
-
-/// A result and what it depends on.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    /// Fingerprint of imports and names.
-    pub fingerprint: u64,
-    /// The module it was last seen to hold in.
-    pub epoch: u64,
-    /// The items behind the item's names.
-    pub uses: Arc<[Use]>,
-    pub checked: Arc<Checked>,
-}
-
-/// An item's declarations and all findings about them.
-#[derive(Debug, Default)]
-pub(crate) struct Checked {
-    pub item: ItemResult,
-    pub rule_findings: Vec<Finding>,
-    /// The revision of the facts that rules asked for, if they asked: `Some(None)` cannot be reused.
-    pub facts: Option<Option<u64>>,
-}
 
 /// A text that is edited and analysed again and again.
 #[derive(Debug, Default)]
 pub struct Document {
     text: String,
     items: Vec<Item>,
-    slots: Vec<Slot>,
-    next_stamp: usize,
+    memory: Memory,
     /// What is known of the whole module, while edits leave its names alone.
     module: Option<Module>,
     next_epoch: u64,
     /// What the cached results were made with.
     setting: Option<(FileContext, Config)>,
-    last: Option<Arc<Analysis>>,
 }
 
 impl Document {
@@ -81,8 +43,8 @@ impl Document {
     }
 
     #[cfg(test)]
-    pub(crate) fn slots(&self) -> &[Slot] {
-        &self.slots
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Replaces a range of bytes. A range that is not in the text or cuts a character is moved to the nearest place
@@ -91,7 +53,6 @@ impl Document {
         let start = floor(&self.text, range.start);
         let end = floor(&self.text, range.end.max(range.start)).max(start);
         self.text.replace_range(start..end, replacement);
-        self.last = None;
         self.split_again(start, end, replacement.len());
     }
 
@@ -144,18 +105,11 @@ impl Document {
         items[first + fresh_count..].iter_mut().for_each(|item| *item = item.shifted(delta));
         self.items = items;
 
-        let mut next = self.next_stamp;
-        let new_slots: Vec<Slot> = std::iter::repeat_with(|| {
-            next += 1;
-            Slot::new(next)
-        })
-        .take(fresh_count)
-        .collect();
-        self.next_stamp = next;
-        let old_slots: Vec<Slot> = self.slots.splice(first..kept.min(self.slots.len()), new_slots).collect();
-        let new_slots = &self.slots[first..first + fresh_count];
-        let holds =
-            |module: &mut Module| module.replace(&self.text, &self.items, first, &old_slots, new_slots);
+        let gone = self.memory.replace(first, kept, fresh_count);
+        let new = first..first + fresh_count;
+        let holds = |module: &mut Module| {
+            gone.is_some_and(|gone| module.replace(&self.text, &self.items, new, &gone, &self.memory))
+        };
         if !self.module.as_mut().is_some_and(holds) {
             self.module = None;
         }
@@ -165,53 +119,23 @@ impl Document {
     pub fn analyze(&mut self, file: &FileContext, config: &Config, facts: &dyn Facts) -> Arc<Analysis> {
         let same = self.setting.as_ref().is_some_and(|(f, c)| f == file && c == config);
         if !same {
-            self.slots.iter_mut().for_each(Slot::forget);
+            self.memory.forget();
             self.module = None;
             self.setting = Some((file.clone(), config.clone()));
-            self.last = None;
         }
         if memchr::memmem::find(self.text.as_bytes(), b"mvm").is_none() {
             return Arc::default();
         }
         let mut module = self.module.take().unwrap_or_else(|| {
             self.next_epoch += 1;
-            Module::read(&self.text, &self.items, &self.slots, self.next_epoch)
+            Module::read(&self.text, &self.items, &self.memory, self.next_epoch)
         });
         let setting = Setting { file, config, facts };
-        let analysis =
-            Arc::new(compose::analysis(&self.text, &self.items, &mut self.slots, &mut module, &setting));
+        let analysis = compose::analysis(&self.text, &self.items, &mut self.memory, &mut module, &setting);
         module.dead.clear();
         self.module = module.findings.is_empty().then_some(module);
-        self.last = Some(Arc::clone(&analysis));
-        analysis
+        Arc::new(analysis)
     }
-}
-
-impl Slot {
-    fn new(stamp: usize) -> Self {
-        Slot { stamp, facts: ItemFacts::default(), head: OnceLock::new(), result: None, plain: None }
-    }
-
-    fn forget(&mut self) {
-        self.result = None;
-        self.plain = None;
-    }
-
-    /// The item's head, parsed.
-    pub fn head(&self, text: &str) -> &ParsedHead {
-        self.head.get_or_init(|| Box::new(declare::parse(text)))
-    }
-}
-
-/// Parses the heads of these items, on every core when there are many.
-pub(crate) fn parse_heads(text: &str, items: &[Item], slots: &[Slot], wanted: &[usize]) {
-    let missing: Vec<usize> =
-        wanted.iter().copied().filter(|i| slots.get(*i).is_some_and(|s| s.head.get().is_none())).collect();
-    parallel::map(&missing, |i| {
-        if let (Some(item), Some(slot)) = (items.get(*i), slots.get(*i)) {
-            slot.head(text.get(item.range()).unwrap_or(""));
-        }
-    });
 }
 
 fn shifted(offset: usize, delta: isize) -> usize {

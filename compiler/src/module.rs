@@ -1,28 +1,25 @@
 //! What holds for a module as long as edits leave alone which names it binds where: its imports, who binds what, and
 //! which items mention `mvm`. Kept from analysis to analysis, so that a keystroke does not walk over every item.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
 
 use crate::bindings::{Binding, How};
-use crate::document::{Slot, may_declare};
+use crate::document::may_declare;
 use crate::finding::{Finding, TextRange};
 use crate::imports::{Imports, What, is_about_mvm};
 use crate::items::Item;
-use crate::place;
+use crate::memory::Memory;
+use crate::{bindings, parallel, place};
 
-/// Where a name is bound: item index, and which of its bindings.
-type Place = (u32, u32);
-
-/// The places of one name. Hardly any name is bound twice, so one has room without a list.
-#[derive(Debug)]
-struct Places {
-    first: Place,
-    more: Vec<Place>,
-}
+/// Items that are read at a time.
+const BATCH: usize = 512;
+/// What larger items bind is kept; what smaller ones bind is read again when somebody asks.
+const LARGE: usize = 4_096;
+/// The signature of an item with imports: it is never like another.
+const IMPORTS: u32 = 0;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -34,90 +31,133 @@ pub(crate) struct Module {
     pub setting: u64,
     /// What is wrong with the imports. Ranges are of the text that was read: such a module is not kept.
     pub findings: Vec<Finding>,
-    names: HashMap<String, Places, RandomState>,
+    /// Which items bind a name: its hash and the item's index, ascending.
+    names: Vec<(u32, u32)>,
+    /// Per item, a hash of which names it binds how.
+    signatures: Vec<u32>,
     /// Items with `from elsewhere import *`.
     pub stars: Vec<usize>,
-    by_stamp: HashMap<usize, usize, RandomState>,
+    /// Stamps and the items that bear them, by stamp.
+    by_stamp: Vec<(u32, u32)>,
     /// Decorated items that mention `mvm`, ascending.
     pub decorated: Vec<usize>,
     /// Others that mention `mvm` where that may be read or reported, ascending.
     pub other: Vec<usize>,
     /// Stamps that are gone since the last analysis.
     pub dead: Vec<usize>,
-    /// Items whose plain text no rule has read yet.
-    pub unread: Vec<usize>,
+    /// Items whose plain text no rule has read since the last analysis; `None`: the memory knows.
+    pub unread: Option<Vec<usize>>,
     /// Items about whose plain text there are findings, ascending.
     pub noted: Vec<usize>,
 }
 
+/// What one run of items binds.
+#[derive(Default)]
+struct Bound {
+    names: Vec<(u32, u32)>,
+    signatures: Vec<u32>,
+    /// Items with imports.
+    imports: Vec<usize>,
+}
+
+/// The names that an item binds.
+pub(crate) fn bindings_of(text: &str, items: &[Item], memory: &Memory, index: usize) -> Arc<[Binding]> {
+    let Some(item) = items.get(index) else { return Arc::default() };
+    if item.range().len() < LARGE {
+        return bindings::of(text, item).into();
+    }
+    memory.facts(index).bindings(text, item)
+}
+
+fn small_hash(value: impl Hash) -> u32 {
+    static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+    (STATE.hash_one(value) >> 16) as u32
+}
+
+/// Texts and their items are far below 4 G.
+fn small(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
 impl Module {
     /// Reads the bindings of every item.
-    pub fn read(text: &str, items: &[Item], slots: &[Slot], epoch: u64) -> Module {
-        let mut module = Module { epoch, unread: (0..items.len()).collect(), ..Module::default() };
-        module.names.reserve(items.len());
+    pub fn read(text: &str, items: &[Item], memory: &Memory, epoch: u64) -> Module {
+        let mut module = Module { epoch, ..Module::default() };
+        let starts: Vec<usize> = (0..items.len()).step_by(BATCH).collect();
+        let bound = parallel::batches(&starts, |&start| {
+            let mut bound = Bound::default();
+            (start..(start + BATCH).min(items.len())).for_each(|i| bound.read(text, items, memory, i));
+            bound
+        });
         let mut ours: Vec<(String, TextRange)> = Vec::new();
         let mut imports = Imports::default();
-        for (i, (item, slot)) in items.iter().zip(slots).enumerate() {
-            for (nth, binding) in slot.facts.bindings(text, item).iter().enumerate() {
-                module.bind(i, nth, binding);
-                let (How::Import(imported) | How::ConditionalImport(imported)) = &binding.how else {
-                    continue;
-                };
-                if !is_about_mvm(imported) {
-                    continue;
-                }
-                imports.add(imported);
-                let at = item.start + binding.range.start..item.start + binding.range.end;
-                if matches!(binding.how, How::ConditionalImport(_)) {
-                    let message = "`mvm` is imported conditionally, so whether it is depends on what runs: \
-                                   import it at the top level";
-                    module.findings.push(Finding::error("MVM010", at.clone(), message));
-                }
-                ours.push((binding.name.clone(), at));
+        module.names.reserve_exact(bound.iter().map(|b| b.names.len()).sum());
+        module.signatures.reserve_exact(items.len());
+        for part in bound {
+            module.names.extend(part.names);
+            module.signatures.extend(part.signatures);
+            for i in part.imports {
+                module.import(text, items, memory, i, &mut imports, &mut ours);
             }
         }
-        if imports.is_empty() && !module.names.contains_key("mvm") {
+        module.names.sort_unstable();
+        if imports.is_empty() && module.bindings(text, items, memory, "mvm").is_empty() {
             place::not_imported(text, items, &mut imports, &mut module.findings);
         } else {
-            module.rebound(text, items, slots, &ours);
+            module.rebound(text, items, memory, &ours);
         }
         let mut hasher = DefaultHasher::new();
         imports.fingerprint().hash(&mut hasher);
         module.setting = hasher.finish();
         module.imports = Arc::new(imports);
         if !module.imports.is_empty() {
-            module.by_stamp = slots.iter().enumerate().map(|(i, slot)| (slot.stamp, i)).collect();
+            let stamps = memory.stamps().iter().enumerate();
+            module.by_stamp = stamps.map(|(i, stamp)| (*stamp, small(i))).collect();
+            module.by_stamp.sort_unstable();
             (0..items.len()).for_each(|i| module.sort_in(text, items, i));
         }
         module
     }
 
-    fn bind(&mut self, item: usize, nth: usize, binding: &Binding) {
-        if let How::Import(imported) | How::ConditionalImport(imported) = &binding.how
-            && let What::Star(module) = &imported.what
-        {
-            if module != "mvm" {
-                self.stars.push(item);
+    /// Takes the imports of one item in.
+    fn import(
+        &mut self,
+        text: &str,
+        items: &[Item],
+        memory: &Memory,
+        index: usize,
+        imports: &mut Imports,
+        ours: &mut Vec<(String, TextRange)>,
+    ) {
+        let Some(item) = items.get(index) else { return };
+        for binding in bindings_of(text, items, memory, index).iter() {
+            let (How::Import(imported) | How::ConditionalImport(imported)) = &binding.how else { continue };
+            if !is_about_mvm(imported) {
+                if matches!(imported.what, What::Star(_)) {
+                    self.stars.push(index);
+                }
+                continue;
             }
-            return;
-        }
-        // Texts and their items are far below 4 G.
-        let place = (u32::try_from(item).unwrap_or(u32::MAX), u32::try_from(nth).unwrap_or(u32::MAX));
-        match self.names.get_mut(&binding.name) {
-            Some(places) => places.more.push(place),
-            None => drop(self.names.insert(binding.name.clone(), Places { first: place, more: Vec::new() })),
+            imports.add(imported);
+            let at = item.start + binding.range.start..item.start + binding.range.end;
+            if matches!(binding.how, How::ConditionalImport(_)) {
+                let message = "`mvm` is imported conditionally, so whether it is depends on what runs: \
+                               import it at the top level";
+                self.findings.push(Finding::error("MVM010", at.clone(), message));
+            }
+            ours.push((binding.name.clone(), at));
         }
     }
 
     /// Reports names of `mvm` that are bound again.
-    fn rebound(&mut self, text: &str, items: &[Item], slots: &[Slot], ours: &[(String, TextRange)]) {
+    fn rebound(&mut self, text: &str, items: &[Item], memory: &Memory, ours: &[(String, TextRange)]) {
         let mut seen: Vec<&str> = Vec::new();
         for (name, import) in ours {
             if seen.contains(&name.as_str()) {
                 continue;
             }
             seen.push(name);
-            for (i, binding) in self.bindings(text, items, slots, name) {
+            for (i, binding) in self.bindings(text, items, memory, name) {
                 if matches!(&binding.how, How::Import(i) | How::ConditionalImport(i) if is_about_mvm(i)) {
                     continue;
                 }
@@ -134,24 +174,25 @@ impl Module {
     }
 
     /// Every binding of a name, in order: item index and binding.
-    pub fn bindings<'s>(
-        &self,
-        text: &str,
-        items: &[Item],
-        slots: &'s [Slot],
-        name: &str,
-    ) -> Vec<(usize, &'s Binding)> {
-        let Some(places) = self.names.get(name) else { return Vec::new() };
-        let read = |(item, nth): Place| {
-            let (item, nth) = (usize::try_from(item).ok()?, usize::try_from(nth).ok()?);
-            Some((item, slots.get(item)?.facts.bindings(text, items.get(item)?).get(nth)?))
-        };
-        std::iter::once(places.first).chain(places.more.iter().copied()).filter_map(read).collect()
+    pub fn bindings(&self, text: &str, items: &[Item], memory: &Memory, name: &str) -> Vec<(usize, Binding)> {
+        let hash = small_hash(name);
+        let from = self.names.partition_point(|(h, _)| *h < hash);
+        let mut found: Vec<(usize, Binding)> = Vec::new();
+        for (_, item) in self.names[from..].iter().take_while(|(h, _)| *h == hash) {
+            let item = *item as usize;
+            // An item that binds it twice stands there twice.
+            if found.last().is_none_or(|(last, _)| *last != item) {
+                let all = bindings_of(text, items, memory, item);
+                found.extend(all.iter().filter(|b| b.name == name && !is_star(b)).map(|b| (item, b.clone())));
+            }
+        }
+        found
     }
 
     /// The item with this stamp.
     pub fn item_of(&self, stamp: usize) -> Option<usize> {
-        self.by_stamp.get(&stamp).copied()
+        let at = self.by_stamp.binary_search_by_key(&small(stamp), |(stamp, _)| *stamp).ok()?;
+        Some(self.by_stamp[at].1).filter(|item| *item != u32::MAX).map(|item| item as usize)
     }
 
     /// Puts an item among those that mention `mvm`, or takes it out.
@@ -164,39 +205,74 @@ impl Module {
         set(&mut self.other, index, mentioned && other);
     }
 
-    /// Takes in that items `first..` were replaced by as many, if that changes nothing else; `false` if it does.
-    pub fn replace(&mut self, text: &str, items: &[Item], first: usize, old: &[Slot], new: &[Slot]) -> bool {
-        if old.len() != new.len() || !self.findings.is_empty() || self.imports.is_empty() {
+    /// Takes in that the items `new` stand in place of those with the stamps `gone`, if that changes nothing else;
+    /// `false` if it does.
+    pub fn replace(
+        &mut self,
+        text: &str,
+        items: &[Item],
+        new: std::ops::Range<usize>,
+        gone: &[usize],
+        memory: &Memory,
+    ) -> bool {
+        if gone.len() != new.len() || !self.findings.is_empty() || self.imports.is_empty() {
             return false;
         }
-        let same = |(i, (old, new)): (usize, (&Slot, &Slot))| {
-            let Some(item) = items.get(first + i) else { return false };
-            let (Some(was), is) = (old.facts.known_bindings(), new.facts.bindings(text, item)) else {
-                return false;
-            };
-            was.len() == is.len() && was.iter().zip(is).all(|(was, is)| was.name == is.name && alike(was, is))
+        let same = |i: usize| {
+            let is = signature(&bindings_of(text, items, memory, i));
+            is != IMPORTS && self.signatures.get(i) == Some(&is)
         };
-        if !old.iter().zip(new).enumerate().all(same) {
+        if !new.clone().all(same) {
             return false;
         }
-        for (i, (old, new)) in old.iter().zip(new).enumerate() {
-            self.by_stamp.remove(&old.stamp);
-            self.by_stamp.insert(new.stamp, first + i);
-            self.dead.push(old.stamp);
-            self.unread.push(first + i);
-            self.sort_in(text, items, first + i);
+        for (i, old) in new.zip(gone) {
+            if let Ok(at) = self.by_stamp.binary_search_by_key(&small(*old), |(stamp, _)| *stamp) {
+                self.by_stamp[at].1 = u32::MAX;
+            }
+            // Stamps grow: the last is the largest.
+            self.by_stamp.push((small(memory.stamp(i)), small(i)));
+            self.dead.push(*old);
+            if let Some(unread) = &mut self.unread {
+                unread.push(i);
+            }
+            self.sort_in(text, items, i);
         }
         true
     }
 }
 
-/// Is a name bound in the same way? Where in the item does not matter: users of the item look again.
-fn alike(was: &Binding, is: &Binding) -> bool {
-    match (&was.how, &is.how) {
-        (How::Value(_), How::Value(_)) | (How::Function, How::Function) => true,
-        (How::Other(was), How::Other(is)) => was == is,
-        _ => false,
+impl Bound {
+    fn read(&mut self, text: &str, items: &[Item], memory: &Memory, index: usize) {
+        let bindings = bindings_of(text, items, memory, index);
+        for binding in bindings.iter().filter(|b| !is_star(b)) {
+            self.names.push((small_hash(binding.name.as_str()), small(index)));
+        }
+        self.signatures.push(signature(&bindings));
+        if bindings.iter().any(|b| matches!(b.how, How::Import(_) | How::ConditionalImport(_))) {
+            self.imports.push(index);
+        }
     }
+}
+
+fn is_star(binding: &Binding) -> bool {
+    let (How::Import(imported) | How::ConditionalImport(imported)) = &binding.how else { return false };
+    matches!(imported.what, What::Star(_))
+}
+
+/// Equal for items that bind the same names in the same way. Where in the item does not matter: users of the item
+/// look again.
+fn signature(bindings: &[Binding]) -> u32 {
+    let mut all = 1;
+    for binding in bindings {
+        let how = match &binding.how {
+            How::Import(_) | How::ConditionalImport(_) => return IMPORTS,
+            How::Value(_) => "value",
+            How::Function => "function",
+            How::Other(why) => why,
+        };
+        all = small_hash((all, &binding.name, how));
+    }
+    all.max(1)
 }
 
 /// Puts a number into a sorted list, or takes it out.

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use foldhash::fast::RandomState;
 
 use crate::bindings::{self, Binding, How};
-use crate::declare::{bidirectional, names_of, syntax_findings};
-use crate::document::Slot;
+use crate::declare::{NameList, bidirectional, names_of, syntax_findings};
 use crate::eval::{Constant, Evaluator, Lookup, Scope};
 use crate::finding::TextRange;
 use crate::items::Item;
 use crate::lower::{TypeDefinition, Types};
+use crate::memory::Memory;
 use crate::module::Module;
 use crate::syntax::ast::{Expr, SyntaxError};
 use crate::syntax::parse_expr;
@@ -29,13 +29,13 @@ const TYPES: usize = 200;
 pub(crate) struct ParsedValue {
     expr: Expr,
     errors: Vec<SyntaxError>,
-    names: Vec<String>,
+    names: NameList,
 }
 
 /// What is known of an item by its text alone, made on demand.
 #[derive(Debug, Default)]
 pub(crate) struct ItemFacts {
-    bindings: OnceLock<Box<[Binding]>>,
+    bindings: OnceLock<Arc<[Binding]>>,
     value: OnceLock<Box<ParsedValue>>,
     constant: Mutex<Option<(u64, Arc<Constant>)>>,
     type_definition: OnceLock<Option<Arc<TypeDefinition>>>,
@@ -47,14 +47,9 @@ impl ItemFacts {
         self.constant.lock().ok()?.as_ref().map(|(_, constant)| Arc::clone(constant))
     }
 
-    /// As [`ItemFacts::bindings`], if they are known.
-    pub fn known_bindings(&self) -> Option<&[Binding]> {
-        self.bindings.get().map(|b| &**b)
-    }
-
     /// The names that the item binds.
-    pub fn bindings(&self, text: &str, item: &Item) -> &[Binding] {
-        self.bindings.get_or_init(|| bindings::of(text, item).into_boxed_slice())
+    pub fn bindings(&self, text: &str, item: &Item) -> Arc<[Binding]> {
+        Arc::clone(self.bindings.get_or_init(|| bindings::of(text, item).into()))
     }
 
     fn value(&self, text: &str, start: usize) -> &ParsedValue {
@@ -63,9 +58,7 @@ impl ItemFacts {
             let expr = parse_expr(text, start..text.len(), &mut errors);
             let mut names = Vec::new();
             names_of(&expr, &mut names);
-            names.sort();
-            names.dedup();
-            Box::new(ParsedValue { expr, errors, names })
+            Box::new(ParsedValue { expr, errors, names: NameList::new(names) })
         })
     }
 }
@@ -100,7 +93,7 @@ impl Resolved {
 pub(crate) struct Names<'a> {
     text: &'a str,
     items: &'a [Item],
-    slots: &'a [Slot],
+    memory: &'a Memory,
     module: &'a Module,
     resolved: RefCell<HashMap<String, Rc<Resolved>, RandomState>>,
 }
@@ -112,20 +105,24 @@ fn hash(value: impl Hash) -> u64 {
 }
 
 impl<'a> Names<'a> {
-    pub fn new(text: &'a str, items: &'a [Item], slots: &'a [Slot], module: &'a Module) -> Self {
-        Names { text, items, slots, module, resolved: RefCell::default() }
+    pub fn new(text: &'a str, items: &'a [Item], memory: &'a Memory, module: &'a Module) -> Self {
+        Names { text, items, memory, module, resolved: RefCell::default() }
     }
 
-    fn bindings(&self, name: &str) -> Vec<(usize, &'a Binding)> {
-        self.module.bindings(self.text, self.items, self.slots, name)
+    fn stamp(&self, item: usize) -> Option<usize> {
+        Some(self.memory.stamp(item)).filter(|stamp| *stamp != 0)
+    }
+
+    fn bindings(&self, name: &str) -> Vec<(usize, Binding)> {
+        self.module.bindings(self.text, self.items, self.memory, name)
     }
 
     /// A fingerprint of all that an item at `position` sees under these names.
-    pub fn fingerprint(&self, names: &[String], position: usize) -> u64 {
+    pub fn fingerprint(&self, names: &NameList, position: usize) -> u64 {
         self.fingerprint_at(names, position, 0)
     }
 
-    fn fingerprint_at(&self, names: &[String], position: usize, depth: u32) -> u64 {
+    fn fingerprint_at(&self, names: &NameList, position: usize, depth: u32) -> u64 {
         names.iter().filter(|name| !self.is_helper(name)).fold(0, |all: u64, name| {
             let one = self.resolve(name, position, depth).fingerprint;
             // Odd and arbitrary: the order of the names counts.
@@ -138,13 +135,13 @@ impl<'a> Names<'a> {
     }
 
     /// What an item at `position` sees under these names.
-    pub fn scope<'n>(&self, names: &'n [String], position: usize) -> Scope<'n> {
+    pub fn scope<'n>(&self, names: &'n NameList, position: usize) -> Scope<'n> {
         self.scope_at(names, position, 0)
     }
 
-    fn scope_at<'n>(&self, names: &'n [String], position: usize, depth: u32) -> Scope<'n> {
+    fn scope_at<'n>(&self, names: &'n NameList, position: usize, depth: u32) -> Scope<'n> {
         let seen = names.iter().filter(|name| !self.is_helper(name));
-        let names = seen.map(|name| (name.as_str(), self.resolve(name, position, depth).lookup.clone()));
+        let names = seen.map(|name| (name, self.resolve(name, position, depth).lookup.clone()));
         let imports = Arc::clone(&self.module.imports);
         Scope { imports, names: names.collect(), types: Types::default() }
     }
@@ -172,7 +169,7 @@ impl<'a> Names<'a> {
         let related: Vec<_> = places
             .iter()
             .filter_map(|(item, range, why)| {
-                let stamp = self.slots.get(*item)?.stamp;
+                let stamp = self.stamp(*item)?;
                 let range = match range {
                     Some(range) => (*range).clone(),
                     None => {
@@ -234,42 +231,43 @@ impl<'a> Names<'a> {
     }
 
     fn constant(&self, name: &str, item: usize, start: usize, depth: u32) -> Resolved {
-        let (Some(named), Some(slot)) = (self.items.get(item), self.slots.get(item)) else {
+        let (Some(named), Some(stamp)) = (self.items.get(item), self.stamp(item)) else {
             return Resolved::unknown();
         };
+        let facts = self.memory.facts(item);
         if depth >= DEPTH {
             let why = format!("`{name}` is at the end of a chain of names too long to be followed");
             return self.refused(why, &[], name);
         }
         let text = self.text.get(named.range()).unwrap_or("");
-        let parsed = slot.facts.value(text, start);
+        let parsed = facts.value(text, start);
         let below = self.fingerprint_at(&parsed.names, item, depth + 1);
-        let fingerprint = hash((slot.stamp, below));
-        let cached = match slot.facts.constant.lock() {
+        let fingerprint = hash((stamp, below));
+        let cached = match facts.constant.lock() {
             Ok(cache) => cache.as_ref().filter(|(f, _)| *f == fingerprint).map(|(_, c)| Arc::clone(c)),
             Err(_) => None,
         };
         let constant = cached.unwrap_or_else(|| {
             let scope = self.scope_at(&parsed.names, item, depth + 1);
             let constant = Arc::new(evaluate(text, parsed, &scope));
-            if let Ok(mut cache) = slot.facts.constant.lock() {
+            if let Ok(mut cache) = facts.constant.lock() {
                 *cache = Some((fingerprint, Arc::clone(&constant)));
             }
             constant
         });
         let mut uses = self.uses(&parsed.names, item, depth + 1);
         uses.extend(constant.dependencies.iter().map(|stamp| Use { stamp: *stamp, constant: false }));
-        uses.push(Use { stamp: slot.stamp, constant: true });
-        let lookup = Lookup::Constant(slot.stamp, constant);
+        uses.push(Use { stamp, constant: true });
+        let lookup = Lookup::Constant(stamp, constant);
         Resolved { lookup, fingerprint, item: Some(item), uses }
     }
 
     /// The module's own types behind the names of annotations, and the items that define them. Where a type is
     /// defined does not matter: annotations may speak of what comes below.
-    pub fn types(&self, names: &[String]) -> (Types, Vec<Use>) {
+    pub fn types(&self, names: &NameList) -> (Types, Vec<Use>) {
         let mut types = Types::default();
         let mut uses = Vec::new();
-        let mut wanted: Vec<String> = names.to_vec();
+        let mut wanted: Vec<String> = names.iter().map(str::to_owned).collect();
         while let Some(name) = wanted.pop() {
             if types.contains_key(&name) || types.len() >= TYPES {
                 continue;
@@ -278,7 +276,7 @@ impl<'a> Names<'a> {
             let (item, binding) = match &bindings[..] {
                 [] => continue,
                 [(_, Binding { how: How::Import(imported), .. })] if imported.is_of_typing() => continue,
-                [one] => *one,
+                [one] => (one.0, &one.1),
                 _ => {
                     types.insert(name, None);
                     continue;
@@ -288,7 +286,7 @@ impl<'a> Names<'a> {
             if let Some(definition) = &definition {
                 crate::lower::identifiers(&definition.text, &mut wanted);
             }
-            uses.push(Use { stamp: self.slots.get(item).map_or(0, |s| s.stamp), constant: false });
+            uses.push(Use { stamp: self.memory.stamp(item), constant: false });
             types.insert(name, definition);
         }
         uses.sort_unstable();
@@ -297,17 +295,18 @@ impl<'a> Names<'a> {
     }
 
     fn type_definition(&self, item: usize, binding: &Binding) -> Option<Arc<TypeDefinition>> {
-        let (slot, text) = (self.slots.get(item)?, self.text.get(self.items.get(item)?.range())?);
+        let text = self.text.get(self.items.get(item)?.range())?;
         let value = match &binding.how {
             How::Value(start) => Some(*start),
             How::Other(bindings::CLASS | bindings::ALIAS) => None,
             _ => return None,
         };
-        slot.facts.type_definition.get_or_init(|| crate::lower::definition(text, value).map(Arc::new)).clone()
+        let facts = self.memory.facts(item);
+        facts.type_definition.get_or_init(|| crate::lower::definition(text, value).map(Arc::new)).clone()
     }
 
     /// Every item behind these names.
-    pub fn uses(&self, names: &[String], position: usize, depth: u32) -> Vec<Use> {
+    pub fn uses(&self, names: &NameList, position: usize, depth: u32) -> Vec<Use> {
         let mut uses: Vec<Use> = Vec::new();
         for name in names.iter().filter(|name| !self.is_helper(name)) {
             uses.extend(&self.resolve(name, position, depth).uses);

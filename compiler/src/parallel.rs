@@ -18,10 +18,22 @@ fn cores() -> usize {
 
 /// The results of `work`, in the order of the items.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    if items.len() < FEW || cores() < 2 {
+    if items.len() < FEW {
         return items.iter().map(work).collect();
     }
-    let batches: Vec<&[T]> = items.chunks(BATCH).collect();
+    run(items, BATCH, work)
+}
+
+/// As [`map`], for items that are much work each.
+pub(crate) fn batches<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    run(items, 1, work)
+}
+
+fn run<T: Sync, R: Send>(items: &[T], size: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if items.len() <= size || cores() < 2 {
+        return items.iter().map(work).collect();
+    }
+    let batches: Vec<&[T]> = items.chunks(size).collect();
     let next = AtomicUsize::new(0);
     let run = || {
         let mut done = Vec::new();

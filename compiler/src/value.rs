@@ -37,7 +37,7 @@ pub enum ValueKind {
     /// `{k: v}`, in order of insertion, the last of equal keys winning.
     Dict(Vec<(Value, Value)>),
     /// A helper call.
-    Call(HelperCall),
+    Call(Box<HelperCall>),
     /// Not static: a finding says why. Checks leave it alone.
     Refused,
 }
@@ -66,7 +66,35 @@ pub struct Argument {
     pub value: Value,
 }
 
+impl Value {
+    /// Gives back the room that lists have beyond their elements.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        match &mut self.kind {
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+                items.shrink_to_fit();
+                items.iter_mut().for_each(Value::shrink_to_fit);
+            }
+            ValueKind::Dict(pairs) => {
+                pairs.shrink_to_fit();
+                for (key, value) in pairs {
+                    key.shrink_to_fit();
+                    value.shrink_to_fit();
+                }
+            }
+            ValueKind::Call(call) => call.shrink_to_fit(),
+            ValueKind::Str(text) => text.shrink_to_fit(),
+            _ => {}
+        }
+    }
+}
+
 impl HelperCall {
+    /// Gives back the room that lists have beyond their elements.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.arguments.shrink_to_fit();
+        self.arguments.iter_mut().for_each(|a| a.value.shrink_to_fit());
+    }
+
     /// The argument bound to a parameter.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.arguments.iter().find(|a| a.name == name).map(|a| &a.value)

@@ -9,14 +9,17 @@ use workload_ir::{App, Entrypoint, SCHEMA_VERSION, Volume, Workload, limits};
 use crate::address::Places;
 use crate::analysis::{Analysis, AppDeclaration, FileContext, LoweredWorkload, SourceMap};
 use crate::app_names::{bad_name, check_name, duplicate_name, slug, with_slug};
-use crate::declaration::{Declaration, DeclarationKind};
+use crate::declaration::DeclarationKind;
+use crate::declare::NameList;
 use crate::deferred::Deferred;
-use crate::document::Checked;
 use crate::eval::{Callee, Evaluator};
 use crate::finding::{Applicability, Finding, TextRange};
 use crate::imports::Imports;
 use crate::items::{Item, ItemKind};
+use crate::memory::Checked;
 use crate::names::{Names, Use};
+use crate::outline::{Outline, Unpacked};
+use crate::parallel;
 use crate::syntax::ast::ExprKind;
 use crate::syntax::parse_expr;
 use crate::value::ValueKind;
@@ -30,8 +33,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub fn declarations(&self) -> impl Iterator<Item = &Declaration> {
-        self.checked.item.declarations.iter()
+    pub fn declarations(&self) -> impl Iterator<Item = &Outline> {
+        self.checked.declarations.iter()
     }
 
     /// Address → range in the file.
@@ -88,6 +91,7 @@ pub(crate) fn read(
     let ExprKind::Call(call) = &expr.kind else { return None };
     let mut used = Vec::new();
     crate::declare::names_of(&expr, &mut used);
+    let used = NameList::new(used);
     let scope = names.scope(&used, index);
     let mut evaluator = Evaluator::new(text, &scope);
     let Callee::Helper(helper) = evaluator.callee(&call.function) else { return None };
@@ -139,7 +143,7 @@ pub(crate) fn group(
     for part in parts {
         let Some(d) = part.declarations().next() else { continue };
         check_name(part, d, findings);
-        let app = match apps.get(d.app.name.as_str()) {
+        let app = match apps.get(&*d.name) {
             Some((app, first))
                 if first.declarations().all(|f| f.kind == DeclarationKind::Func)
                     && d.kind == DeclarationKind::Func =>
@@ -154,7 +158,7 @@ pub(crate) fn group(
                 if count == 1 {
                     second = Some(part);
                 }
-                apps.entry(&d.app.name).or_insert((count, part));
+                apps.entry(&d.name).or_insert((count, part));
                 count += 1;
                 count - 1
             }
@@ -176,8 +180,8 @@ pub(crate) fn group(
         }
         None => {
             let first = parts.first().and_then(|p| p.declarations().next());
-            grouping.id = first.map(|d| d.app.name.clone()).unwrap_or_default();
-            grouping.id_range = first.zip(parts.first()).map(|(d, p)| p.place(&d.range_of("/name")));
+            grouping.id = first.map(|d| d.name.to_string()).unwrap_or_default();
+            grouping.id_range = first.zip(parts.first()).map(|(d, p)| p.place(&d.name_range));
             if let (Some(second), Some(first)) = (second, parts.first()) {
                 several(text, first, second, file, findings);
                 grouping.broken = true;
@@ -199,7 +203,7 @@ fn several(text: &str, first: &Part, second: &Part, file: &FileContext, findings
     );
     if let Some(f) = first.declarations().next() {
         finding = finding.related(first.place(&f.decorator), "the first app is here");
-        let module = callee_module(text, &first.place(&f.call.callee));
+        let module = callee_module(text, &first.place(&f.callee));
         let call = format!("{module}workload(id=\"{id}\")\n\n\n");
         if !module.is_empty() {
             finding = finding.fix("Insert `mvm.workload`", Applicability::Safe, vec![(place..place, call)]);
@@ -246,9 +250,9 @@ fn views(parts: &[Part], grouping: &Grouping) -> Vec<AppDeclaration> {
             }
             out.push(AppDeclaration {
                 kind: d.kind,
-                name: d.app.name.clone(),
+                name: d.name.to_string(),
                 function: d.function.name.clone(),
-                range: part.place(&d.range),
+                range: part.item.range(),
                 decorator: part.place(&d.decorator),
                 function_name: part.place(&d.function.name_range),
                 workload: 0,
@@ -270,15 +274,20 @@ fn lowered(parts: &[Part], grouping: &Grouping, errors: &[TextRange]) -> Lowered
         entries.push(("/id".to_owned(), range.clone(), None));
         complete &= !touches(errors, range);
     }
-    for (part, index) in parts.iter().zip(&grouping.app_of) {
+    let unpacked = parallel::map(parts, |part| part.declarations().next().and_then(Outline::unpack));
+    for ((part, index), unpacked) in parts.iter().zip(&grouping.app_of).zip(unpacked) {
         let Some(d) = part.declarations().next() else { continue };
+        let Some(Unpacked { app: own, volumes: own_volumes, pointers }) = unpacked else {
+            complete = false;
+            continue;
+        };
         complete &= !d.incomplete && !touches(errors, &part.item.range());
-        for dependency in d.pointers.iter().filter_map(|(_, _, definition)| definition.as_ref()) {
+        for dependency in pointers.iter().filter_map(|(_, _, definition)| definition.as_ref()) {
             complete &= !touches(errors, &part.place(dependency));
         }
-        for volume in &d.volumes {
+        for volume in own_volumes {
             if !volumes.iter().any(|v| v.name == volume.name) {
-                volumes.push(volume.clone());
+                volumes.push(volume);
             }
         }
         let place = |(pointer, range, definition): &(String, TextRange, Option<TextRange>), prefix: &str| {
@@ -288,15 +297,15 @@ fn lowered(parts: &[Part], grouping: &Grouping, errors: &[TextRange]) -> Lowered
             None => {
                 let prefix = format!("/apps/{}", apps.len());
                 entries.push((prefix.clone(), part.place(&d.decorator), None));
-                entries.extend(d.pointers.iter().map(|p| place(p, &prefix)));
-                apps.push(d.app.clone());
+                entries.extend(pointers.iter().map(|p| place(p, &prefix)));
+                apps.push(own);
             }
             Some(app) => {
                 // `func` with the name of another adds its entrypoints to that app.
                 let first = app.entrypoints.len();
-                let added = d.app.entrypoints.iter().cloned().map(not_primary);
+                let added = own.entrypoints.into_iter().map(not_primary);
                 app.entrypoints.extend(added);
-                for (pointer, range, definition) in &d.pointers {
+                for (pointer, range, definition) in &pointers {
                     if let Some((n, rest)) = entrypoint_pointer(pointer) {
                         let pointer = format!("/entrypoints/{}{rest}", first + n);
                         entries.push(place(

@@ -77,7 +77,7 @@ impl Evaluator<'_> {
         match self.callee(&call.function) {
             Callee::Helper(helper) if helper.place == Place::Argument => {
                 let bound = self.bind(helper, call);
-                self.value(ValueKind::Call(bound), &e.range)
+                self.value(ValueKind::Call(Box::new(bound)), &e.range)
             }
             Callee::Helper(helper) => {
                 let message = match helper.place {

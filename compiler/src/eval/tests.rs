@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::{Constant, Lookup};
+use crate::declare::NameList;
 use crate::document::Document;
 use crate::module::Module;
 use crate::names::Names;
@@ -14,9 +15,9 @@ use crate::value::{Value, ValueKind};
 /// The value of `X` in a module.
 fn module_value(text: &str) -> Result<Arc<Constant>, String> {
     let document = Document::new(text);
-    let module = Module::read(text, document.items(), document.slots(), 0);
-    let names = Names::new(text, document.items(), document.slots(), &module);
-    let wanted = ["X".to_owned()];
+    let module = Module::read(text, document.items(), document.memory(), 0);
+    let names = Names::new(text, document.items(), document.memory(), &module);
+    let wanted = NameList::new(vec!["X".to_owned()]);
     let mut scope = names.scope(&wanted, usize::MAX);
     match scope.names.remove("X") {
         Some(Lookup::Constant(_, constant)) => Ok(constant),

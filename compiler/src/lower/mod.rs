@@ -14,11 +14,8 @@ pub(crate) use types::{TypeDefinition, Types, definition, identifiers};
 
 use workload_ir::push_pointer;
 
-use crate::finding::TextRange;
+use crate::outline::Pointers;
 use crate::value::{HelperCall, Value, ValueKind};
-
-/// Pointer below the app → use, and definition when elsewhere.
-pub(crate) type Pointers = Vec<(String, TextRange, Option<TextRange>)>;
 
 /// Collects what lowering yields beside the IR.
 #[derive(Default)]

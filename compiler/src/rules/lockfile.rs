@@ -30,7 +30,7 @@ impl<'a> Lock<'a> {
     pub fn of(ctx: &RuleContext<'a>) -> Option<Lock<'a>> {
         let ValueKind::Call(deps) = &ctx.declaration.call.get("dependencies")?.kind else { return None };
         let value = deps.get("lockfile")?;
-        let path = normal(&source_dir(ctx.declaration, ctx.file)?.join(str_of(value)?));
+        let path = normal(&source_dir(ctx.declaration.source(), ctx.file)?.join(str_of(value)?));
         let text = String::from_utf8(ctx.facts().read(&path, MAX_LOCK)?).ok()?;
         Some(Lock { value, path, text })
     }

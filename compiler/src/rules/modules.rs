@@ -2,11 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use workload_ir::Source;
-
 use super::mvm101_broad_source::normal;
 use crate::analysis::FileContext;
-use crate::declaration::Declaration;
 use crate::facts::{Facts, FileKind};
 
 /// Where a module is.
@@ -22,9 +19,8 @@ pub enum Module {
     Unknown,
 }
 
-/// The source directory, resolved.
-pub fn source_dir(declaration: &Declaration, file: &FileContext) -> Option<PathBuf> {
-    let Source::LocalPath { path, .. } = &declaration.app.source;
+/// The source directory, as a declaration writes it, resolved.
+pub fn source_dir(path: &str, file: &FileContext) -> Option<PathBuf> {
     let base = file.path.as_ref()?.parent()?;
     // What MVM101 refuses and cannot be resolved anyway: the fix would make it this directory.
     let unresolvable = path.starts_with('~') || path.contains('$');

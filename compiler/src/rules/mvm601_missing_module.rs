@@ -39,7 +39,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     if points.is_empty() {
         return;
     }
-    let Some(source) = modules::source_dir(ctx.declaration, ctx.file) else { return };
+    let Some(source) = modules::source_dir(ctx.declaration.source(), ctx.file) else { return };
     for point in points {
         let Some(value) = point.get("module") else { continue };
         if point.get("language").and_then(str_of).is_some_and(|l| l != "python") {

@@ -37,8 +37,8 @@ the machine is called.",
 
 fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
     for placed in ctx.declarations {
-        let Some(source) = modules::source_dir(placed.declaration, ctx.file) else { continue };
-        for point in entrypoints(&placed.declaration.call) {
+        let Some(source) = modules::source_dir(&placed.declaration.source, ctx.file) else { continue };
+        for point in entrypoints(placed.declaration.call()) {
             let (Some(module), Some(value)) = (point.get("module").and_then(str_of), point.get("function"))
             else {
                 continue;

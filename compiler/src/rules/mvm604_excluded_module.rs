@@ -40,7 +40,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     let Some(source_call) = call(&ctx.declaration.call, "source", "local_path") else { return };
     let Source::LocalPath { include, exclude, .. } = &ctx.declaration.app.source;
     let Ok(selection) = Selection::new(include, exclude) else { return };
-    let Some(source) = modules::source_dir(ctx.declaration, ctx.file) else { return };
+    let Some(source) = modules::source_dir(ctx.declaration.source(), ctx.file) else { return };
     for relative in entry_files(ctx, &source) {
         if selection.selects(&relative, false) {
             continue;

@@ -42,7 +42,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
         }
         let edit = ctx.declaration.call.get("entrypoints").and_then(|list| {
             let same =
-                |v: &crate::value::Value| matches!(&v.kind, ValueKind::Call(c) if std::ptr::eq(c, point));
+                |v: &crate::value::Value| matches!(&v.kind, ValueKind::Call(c) if std::ptr::eq(&**c, point));
             Some([remove_element(ctx, list, items(list).iter().position(same)?)?])
         });
         let message = format!(

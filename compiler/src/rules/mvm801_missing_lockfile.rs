@@ -36,7 +36,9 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
         return;
     };
     let Some(value) = deps.get("lockfile") else { return };
-    let (Some(text), Some(source)) = (str_of(value), source_dir(ctx.declaration, ctx.file)) else { return };
+    let (Some(text), Some(source)) = (str_of(value), source_dir(ctx.declaration.source(), ctx.file)) else {
+        return;
+    };
     if ctx.facts().kind(&normal(&source.join(text))) == Some(None) {
         let message = format!(
             "`lockfile`: there is no `{}` in the source; write and commit it, or correct the path",

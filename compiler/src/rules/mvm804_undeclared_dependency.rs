@@ -44,7 +44,7 @@ const LOOKED_AT: usize = 1 << 16;
 
 fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
     let Some(placed) = ctx.declarations.iter().find(|d| lacks_dependencies(d, ctx)) else { return };
-    let Some(source) = source_dir(placed.declaration, ctx.file) else { return };
+    let Some(source) = source_dir(&placed.declaration.source, ctx.file) else { return };
     let Some(own) = ctx.file.path.as_deref() else { return };
     let libraries = libraries(placed);
     for (name, range) in imports(ctx.text) {
@@ -73,19 +73,20 @@ fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
 
 /// The decorated file is its entry module, runs on packages, and declares no dependencies.
 fn lacks_dependencies(placed: &PlacedDeclaration<'_>, ctx: &FileRuleContext<'_>) -> bool {
-    let app = &placed.declaration.call;
-    let none = match app.get("dependencies").map(|v| &v.kind) {
+    let outline = placed.declaration;
+    let app = outline.call();
+    let none = match outline.get("dependencies").map(|v| &v.kind) {
         None => true,
         Some(ValueKind::Call(deps)) => deps.helper == "no_deps",
         Some(_) => false,
     };
     let packages = ["nix_packages", "python_image"].iter().any(|h| call(app, "image", h).is_some())
-        || app.get("image").is_none() && app.helper == "func";
+        || outline.get("image").is_none() && app.helper == "func";
     // A hook may install what is missing; MVM701 has its say about how.
-    let hooked = app.get("before_build").is_some();
+    let hooked = outline.get("before_build").is_some();
     let stem = ctx.file.path.as_deref().and_then(Path::file_stem).and_then(|s| s.to_str()).unwrap_or("");
     let points = entrypoints(app);
-    let declared = app.get("entrypoint").is_some() || app.get("entrypoints").is_some();
+    let declared = outline.get("entrypoint").is_some() || outline.get("entrypoints").is_some();
     let own = |module: &str| module.rsplit('.').next() == Some(stem);
     let entered = !declared || points.iter().any(|p| p.get("module").and_then(str_of).is_some_and(own));
     none && packages && !hooked && entered && !placed.declaration.incomplete
@@ -93,7 +94,7 @@ fn lacks_dependencies(placed: &PlacedDeclaration<'_>, ctx: &FileRuleContext<'_>)
 
 /// Libraries among the packages: `requests` of `python312Packages.requests`.
 fn libraries(placed: &PlacedDeclaration<'_>) -> Vec<String> {
-    let app = &placed.declaration.call;
+    let app = placed.declaration.call();
     let lists =
         ["nix_packages", "python_image"].iter().filter_map(|h| call(app, "image", h)?.get("packages"));
     let names = lists.flat_map(items).filter_map(str_of);
@@ -156,21 +157,22 @@ fn imports(text: &str) -> Vec<(String, TextRange)> {
 
 /// `dependencies=mvm.python_deps(…)` at the end of the declaration, or in place of `mvm.no_deps()`.
 fn insert(ctx: &FileRuleContext<'_>, placed: &PlacedDeclaration<'_>, arguments: &str) -> Option<Edit> {
-    let app = &placed.declaration.call;
-    let callee = ctx.text.get(placed.place(&app.callee))?;
+    let outline = placed.declaration;
+    let callee = ctx.text.get(placed.place(&outline.callee))?;
     let (module, _) = callee.rsplit_once('.')?;
     let helper = format!("{module}.python_deps{arguments}");
-    if let Some(old) = app.get("dependencies") {
+    if let Some(old) = outline.get("dependencies") {
         let range = placed.place(&old.range);
         return ctx.text.get(range.clone())?.contains("no_deps").then_some(Edit { range, text: helper });
     }
-    let whole = placed.place(&app.arguments_range);
-    let last = app.arguments.last().map(|a| placed.place(&a.value.range)).filter(|r| r.end <= whole.end)?;
+    let whole = placed.place(&outline.arguments_range);
+    let (first, last) = outline.ends.as_ref()?;
+    let last = Some(placed.place(last)).filter(|r| r.end <= whole.end)?;
     let tail = ctx.text.get(last.end..whole.end)?;
     if tail.contains('#') {
         return None;
     }
-    let lead = ctx.text.get(whole.start..placed.place(&app.arguments.first()?.value.range).start)?;
+    let lead = ctx.text.get(whole.start..placed.place(first).start)?;
     let line = lead.split('\n').nth(1).map(|l| &l[..l.len() - l.trim_start().len()]);
     let text = match line {
         Some(indent) => format!(",\n{indent}dependencies={helper}"),

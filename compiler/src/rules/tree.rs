@@ -63,7 +63,7 @@ impl Tree {
         if super::mvm101_broad_source::is_broad(path) {
             return None;
         }
-        let dir = source_dir(declaration, file)?;
+        let dir = source_dir(declaration.source(), file)?;
         let selection = Selection::new(include, exclude).ok()?;
         let mut tree = Tree { dir: dir.clone(), selection, directories: Vec::new(), whole: true };
         let mut walk = Walk { facts, left: MAX_ENTRIES, tree: &mut tree };

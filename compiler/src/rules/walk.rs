@@ -197,7 +197,7 @@ pub fn entrypoints(call: &HelperCall) -> Vec<&HelperCall> {
     for value in [call.get("entrypoint"), call.get("entrypoints")].into_iter().flatten() {
         for v in std::iter::once(value).chain(items(value)) {
             if let (true, ValueKind::Call(c)) = (of(v), &v.kind) {
-                found.push(c);
+                found.push(&**c);
             }
         }
     }
