@@ -147,6 +147,17 @@ impl Mux {
         self.shared.lock().session.is_over()
     }
 
+    /// How many frames the peer has sent: a number that grows while it lives and has something to say.
+    pub fn heard(&self) -> u64 {
+        self.shared.lock().session.heard()
+    }
+
+    /// Asks the peer for a sign of life, which [`Mux::heard`] shows.
+    pub fn ping(&self) {
+        self.shared.lock().session.ping();
+        self.shared.output.notify_one();
+    }
+
     fn stream(&self, state: &mut State, id: u32) -> Stream {
         let waker = Arc::clone(state.wakers.entry(id).or_default());
         Stream { id, waker, shared: Arc::clone(&self.shared) }

@@ -62,6 +62,7 @@ pub struct Session {
     queued: usize,
     over: bool,
     peer_ended: bool,
+    heard: u64,
 }
 
 impl Session {
@@ -77,6 +78,7 @@ impl Session {
             queued: 0,
             over: false,
             peer_ended: false,
+            heard: 0,
         }
     }
 
@@ -107,6 +109,18 @@ impl Session {
         self.peer_ended
     }
 
+    /// How many frames the peer has sent.
+    pub fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Asks the peer for an answer.
+    pub fn ping(&mut self) {
+        if !self.over {
+            self.control(Kind::Ping, SYN, 0, 0);
+        }
+    }
+
     /// Ends the session: every stream is gone, and the peer is told.
     pub fn end(&mut self) {
         if !std::mem::replace(&mut self.over, true) {
@@ -131,6 +145,7 @@ impl Session {
         if self.output.len() > MAX_REPLIES {
             return Err("the peer asks for replies and does not read them");
         }
+        self.heard += 1;
         match header.kind {
             Kind::Ping if header.flags & SYN != 0 => self.control(Kind::Ping, ACK, 0, header.length),
             Kind::Ping => {}
@@ -208,10 +223,13 @@ impl Session {
                 (false, false) => Progress::Wait,
             };
         }
+        // The buffer is a ring: what lies across its end is one piece for whoever reads, as it was when it came.
         let (front, back) = entry.received.as_slices();
-        let part = if front.is_empty() { back } else { front };
-        let count = part.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&part[..count]);
+        let first = front.len().min(buffer.len());
+        let second = back.len().min(buffer.len() - first);
+        let count = first + second;
+        buffer[..first].copy_from_slice(&front[..first]);
+        buffer[first..count].copy_from_slice(&back[..second]);
         entry.received.drain(..count);
         entry.consumed += count as u32;
         if entry.consumed >= WINDOW / 2 && !entry.receive_ended && !entry.reset {

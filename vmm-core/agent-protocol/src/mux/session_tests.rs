@@ -38,6 +38,21 @@ fn bytes_arrive_in_order_and_end_after_the_last() {
 }
 
 #[test]
+fn what_has_come_is_read_in_one_piece_wherever_it_lies() {
+    let (mut host, mut guest, id) = pair();
+    let mut buffer = [0; 64];
+    for start in 0..100_u8 {
+        // Each round begins somewhere else in the ring.
+        for piece in [&[start; 14][..], &[start + 1; 19]] {
+            assert_eq!(host.write(id, piece), Progress::Bytes(piece.len()));
+            deliver(&mut host, &mut guest);
+            assert_eq!(guest.read(id, &mut buffer), Progress::Bytes(piece.len()));
+            assert_eq!(&buffer[..piece.len()], piece);
+        }
+    }
+}
+
+#[test]
 fn a_reader_that_does_not_read_stops_the_writer_at_the_window() {
     let (mut host, mut guest, id) = pair();
     let mut sent = 0;

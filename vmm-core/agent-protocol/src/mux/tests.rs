@@ -56,6 +56,16 @@ fn the_end_of_the_channel_ends_every_wait() {
 }
 
 #[test]
+fn a_peer_that_lives_answers_although_nobody_reads_its_streams() {
+    let (host, _guest) = pair();
+    let before = host.heard();
+    host.ping();
+    while host.heard() == before {
+        thread::yield_now();
+    }
+}
+
+#[test]
 fn a_read_with_a_deadline_ends() {
     let (host, _guest) = pair();
     let stream = host.open().unwrap();
