@@ -14,7 +14,7 @@ const LIMIT: u64 = 16 << 20;
 /// What the options ask for.
 pub fn call_request(flags: &CallFlags) -> Result<CallRequest> {
     let (args, kwargs) = parse(&flags.arguments)?;
-    Ok(CallRequest { function: flags.function.clone(), args, kwargs, timeout: flags.timeout })
+    Ok(CallRequest { function: flags.function.clone(), args, kwargs, timeout: flags.timeout.0 })
 }
 
 fn parse(arguments: &[String]) -> Result<(Vec<Value>, Map<String, Value>)> {

@@ -157,10 +157,14 @@ pub struct CallFlags {
     /// Which function; the primary one unless told
     #[arg(short, long)]
     pub function: Option<String>,
-    /// Kill the call after this long (`500ms`, `30s`, `5m`)
-    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
-    pub timeout: Option<Duration>,
+    /// Kill the call after this long (`500ms`, `30s`, `5m`); `none` lets it run for as long as it lives
+    #[arg(short, long, value_name = "TIME", value_parser = parse_limit, default_value = "10m")]
+    pub timeout: Limit,
 }
+
+/// A time limit, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Option<Duration>);
 
 /// `mvmctl call`
 #[derive(Debug, Args)]
@@ -305,6 +309,11 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A time, or `none`.
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    if text == "none" { Ok(Limit(None)) } else { parse_duration(text).map(|time| Limit(Some(time))) }
+}
+
 /// `api.example.com:443:127.0.0.1:8443`, IPv6 addresses in brackets.
 fn parse_connect_to(text: &str) -> Result<ConnectTo, String> {
     let wrong = || "expected HOST:PORT:ADDR:PORT, for example api.example.com:443:127.0.0.1:8443".to_owned();
@@ -353,6 +362,18 @@ mod tests {
         for text in ["", "s", "0", "-1s", "1d", "25h", "NaN", "inf", "1e400"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_call_has_a_limit_unless_it_is_taken_off() {
+        let limit = |args: &[&str]| {
+            let cli = Cli::try_parse_from([&["mvmctl", "call", "name"], args].concat()).unwrap();
+            let Command::Call(CallArgs { call, .. }) = cli.command else { unreachable!() };
+            call.timeout.0
+        };
+        assert_eq!(limit(&[]), Some(vmm_core::workflow::CALL_TIMEOUT), "the documented one");
+        assert_eq!(limit(&["--timeout", "2s"]), Some(Duration::from_secs(2)));
+        assert_eq!(limit(&["--timeout", "none"]), None);
     }
 
     #[test]

@@ -123,8 +123,12 @@ async fn build(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobRes
 
 async fn run(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobResult> {
     let id = request.workload.id.clone();
-    let call =
-        CallRequest { function: request.function, args: request.args, kwargs: request.kwargs, timeout: None };
+    let call = CallRequest {
+        function: request.function,
+        args: request.args,
+        kwargs: request.kwargs,
+        timeout: Some(workflow::CALL_TIMEOUT),
+    };
     let launch = LaunchOptions { hypervisor: request.hypervisor, ..LaunchOptions::default() };
     let run = RunRequest {
         workload: request.workload,

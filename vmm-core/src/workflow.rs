@@ -27,6 +27,10 @@ pub type OutputSink = Arc<dyn Fn(Output) + Send + Sync>;
 /// a busy machine is slow, and a guest that really hangs is caught by it all the same.
 pub const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long a call may take, unless told otherwise: a function that never returns must not hold up a script or a
+/// pipeline for good. A guest that hangs is noticed within a minute, whatever the limit.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// How long the stop of a machine may take before its processes are killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 

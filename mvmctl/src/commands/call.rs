@@ -101,7 +101,7 @@ fn show(outcome: &CallOutcome, ui: &Ui) -> Outcome {
         CallOutcome::TimedOut { after_ms } => (
             1,
             format!("the call was killed after its limit of {after_ms} ms"),
-            "give it more time with `--timeout`".to_owned(),
+            "give it more time with `--timeout TIME`, or `--timeout none`".to_owned(),
         ),
         CallOutcome::WorkerDied { reason } => (
             1,

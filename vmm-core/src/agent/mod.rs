@@ -13,8 +13,13 @@ use agent_protocol::{
 
 use crate::{Error, ErrorKind, Result};
 
-/// Time beyond a call's own limit in which the guest must have said how it ended.
-const CALL_SLACK: Duration = Duration::from_secs(20);
+/// Time beyond a call's own limit in which a guest that lives must have said how it ended.
+const CALL_SLACK: Duration = Duration::from_secs(120);
+/// How often a guest that says nothing is asked for a sign of life.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+/// A guest that leaves so many questions in a row unanswered hangs. Questions are counted, not time: a host that stands
+/// still for a while asks none.
+const UNANSWERED: u32 = 6;
 
 /// The channel.
 #[derive(Clone)]
@@ -91,7 +96,7 @@ impl Agent {
     pub fn accept(&self) -> Option<(Open, Stream)> {
         loop {
             let stream = self.mux.accept()?;
-            let deadline = Instant::now() + Duration::from_secs(10);
+            let deadline = Instant::now() + Duration::from_secs(60);
             // The agent sends what a stream is for together with its opening.
             match read_message(Until { stream: &stream, deadline }, MAX_CONTROL) {
                 Ok(open) => return Some((open, stream)),
@@ -119,8 +124,8 @@ impl Agent {
     /// Connects to a port of the guest.
     pub fn dial(&self, address: &str, port: u16) -> Result<Stream> {
         let stream = self.open(&Open::Dial { address: address.into(), port })?;
-        let answer: Connected =
-            read_message(&stream, MAX_CONTROL).map_err(|e| lost("connecting to a port of the guest", &e))?;
+        let answer: Connected = read_message(self.watched(&stream), MAX_CONTROL)
+            .map_err(|e| lost("connecting to a port of the guest", &e))?;
         match answer.error {
             None => Ok(stream),
             Some(why) => Err(Error::new(
@@ -134,7 +139,12 @@ impl Agent {
     pub fn call(&self, spec: CallSpec) -> Result<Call> {
         let limit = spec.timeout_ms.map(Duration::from_millis);
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit)?.checked_add(CALL_SLACK));
-        Ok(Call { stream: Arc::new(self.open(&Open::Call(spec))?), deadline })
+        Ok(Call { mux: self.mux.clone(), stream: Arc::new(self.open(&Open::Call(spec))?), deadline })
+    }
+
+    /// A stream whose reader does not wait for a guest that hangs.
+    pub fn watched<'a>(&'a self, stream: &'a Stream) -> Watched<'a> {
+        Watched { mux: &self.mux, stream, deadline: None, ask_every: ASK_EVERY }
     }
 
     /// Ends the channel.
@@ -146,6 +156,7 @@ impl Agent {
 /// A call that runs.
 #[derive(Clone)]
 pub struct Call {
+    mux: Mux,
     stream: Arc<Stream>,
     deadline: Option<Instant>,
 }
@@ -159,11 +170,13 @@ impl Call {
     /// Reads events until the end.
     pub fn wait(&self, mut on_output: impl FnMut(Output)) -> Result<CallOutcome> {
         loop {
-            let event = match self.deadline {
-                None => read_message(&*self.stream, MAX_CALL + 8192),
-                Some(deadline) => read_message(Until { stream: &self.stream, deadline }, MAX_CALL + 8192),
+            let from = Watched {
+                mux: &self.mux,
+                stream: &self.stream,
+                deadline: self.deadline,
+                ask_every: ASK_EVERY,
             };
-            match event {
+            match read_message(from, MAX_CALL + 8192) {
                 Ok(CallEvent::Output(output)) => on_output(output),
                 Ok(CallEvent::Done { outcome }) => return Ok(outcome),
                 Err(CodecError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
@@ -175,6 +188,35 @@ impl Call {
                 }
                 Err(error) => return Err(lost("waiting for the call", &error)),
             }
+        }
+    }
+}
+
+/// A stream that is read until a moment, and no longer than its guest lives.
+pub struct Watched<'a> {
+    mux: &'a Mux,
+    stream: &'a Stream,
+    deadline: Option<Instant>,
+    ask_every: Duration,
+}
+
+impl io::Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (mut heard, mut unanswered) = (self.mux.heard(), 0);
+        loop {
+            let next = Instant::now() + self.ask_every;
+            let until = self.deadline.map_or(next, |deadline| deadline.min(next));
+            match self.stream.read_until(buffer, Some(until)) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && Some(until) != self.deadline => {}
+                read => return read,
+            }
+            let before = std::mem::replace(&mut heard, self.mux.heard());
+            unanswered = if heard == before { unanswered + 1 } else { 0 };
+            // The first silence had no question before it.
+            if unanswered > UNANSWERED {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.mux.ping();
         }
     }
 }
@@ -253,6 +295,31 @@ mod tests {
         let call = agent.call(spec).unwrap();
         guest.close();
         assert_eq!(call.wait(|_| {}).unwrap_err().kind(), ErrorKind::Transport);
+    }
+
+    #[test]
+    fn a_guest_that_hangs_is_not_waited_for_and_one_that_lives_is() {
+        let (ours, _silent) = UnixStream::pair().unwrap();
+        let agent = Agent::start(ours).unwrap();
+        let stream = agent.mux.open().unwrap();
+        let ask_every = Duration::from_millis(2);
+        let mut watched = Watched { ask_every, ..agent.watched(&stream) };
+        let error = io::Read::read(&mut watched, &mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+
+        let (agent, guest) = pair();
+        let stream = agent.open(&Open::Collect).unwrap();
+        let (_control, theirs) = (guest.accept().unwrap(), guest.accept().unwrap());
+        let start = Instant::now();
+        let answering = std::thread::spawn(move || {
+            // Long enough for a few questions, however slow this host is.
+            while theirs.read_until(&mut [0; 64], Some(start + Duration::from_millis(1500))).is_ok() {}
+            io::Write::write_all(&mut &theirs, b"x").unwrap();
+            theirs
+        });
+        let mut watched = Watched { ask_every: Duration::from_millis(500), ..agent.watched(&stream) };
+        assert_eq!(io::Read::read(&mut watched, &mut [0; 1]).unwrap(), 1);
+        answering.join().unwrap();
     }
 
     #[test]

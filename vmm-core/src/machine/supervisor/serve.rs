@@ -132,7 +132,7 @@ fn collect(client: &UnixStream, guest: &Arc<Guest>) -> io::Result<()> {
         Err(error) => reply(client, &Reply::Failed(Failure::from(&error))),
         Ok(stream) => {
             reply(client, &Reply::Done)?;
-            io::copy(&mut &stream, &mut &*client)?;
+            io::copy(&mut guest.agent.watched(&stream), &mut &*client)?;
             (&*client).flush()
         }
     }
