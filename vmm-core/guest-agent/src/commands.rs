@@ -16,7 +16,7 @@ use crate::sys;
 /// Lines of a failed hook that its error repeats.
 const TAIL: usize = 4096;
 /// How long the output of a command that has ended may still be on its way.
-const LAST_OUTPUT: Duration = Duration::from_secs(1);
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
 /// Restarts of a command that fails, before the machine fails with it.
 const MAX_RESTARTS: u32 = 3;
 

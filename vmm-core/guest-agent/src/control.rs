@@ -71,6 +71,6 @@ impl Control {
         self.say(&GuestMessage::Failed { stage: stage.into(), message, detail });
         self.stream.finish();
         // Until the host has read it; the host then ends the machine.
-        let _ = self.stream.read_until(&mut [0; 1], Some(Instant::now() + Duration::from_secs(5)));
+        let _ = self.stream.read_until(&mut [0; 1], Some(Instant::now() + Duration::from_secs(30)));
     }
 }

@@ -273,7 +273,7 @@ impl Worker {
         let status = self.process.wait(Some(Instant::now() + Duration::from_millis(500)));
         self.process.kill();
         self.drain(sink);
-        match status.or_else(|| self.process.wait(Some(Instant::now() + Duration::from_secs(2)))) {
+        match status.or_else(|| self.process.wait(Some(Instant::now() + Duration::from_secs(20)))) {
             Some(status) => self.process.describe(status),
             None => "it closed its channel".into(),
         }

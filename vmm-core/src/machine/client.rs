@@ -25,7 +25,7 @@ use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage, programs};
 static TETHERS: Mutex<Option<HashMap<std::path::PathBuf, UnixStream>>> = Mutex::new(None);
 
 /// How long a supervisor may take to end once it has no reason to live.
-const END_LIMIT: Duration = Duration::from_secs(10);
+const END_LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs blocking work so that dropping the future cancels it.
 pub(super) async fn blocking<T: Send + 'static>(
@@ -141,8 +141,10 @@ fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<MachineInfo> {
         Err(error) => {
             // The supervisor sees the end of its input and takes everything down with it.
             drop(tether);
-            child.wait();
             let error = broken("starting the machine", &error, ctx);
+            if !child.wait() {
+                MachineDir::at(&launch.dir, &launch.info.name)?.sweep()?;
+            }
             Err(error)
         }
     }
@@ -165,18 +167,19 @@ impl Reaped {
         }
     }
 
-    /// Waits for its end, and makes one if it takes too long.
-    fn wait(mut self) {
-        let Some(mut child) = self.child.take() else { return };
+    /// Waits for its end, and makes one if it takes too long. Whether it ended by itself, and left nothing.
+    fn wait(mut self) -> bool {
+        let Some(mut child) = self.child.take() else { return true };
         let deadline = Instant::now() + END_LIMIT;
         while Instant::now() < deadline {
-            if !matches!(child.try_wait(), Ok(None)) {
-                return;
+            match child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(3)),
+                ended => return ended.is_ok_and(|status| status.is_some_and(|s| s.code().is_some())),
             }
-            std::thread::sleep(Duration::from_millis(3));
         }
         let _ = child.kill();
         let _ = child.wait();
+        false
     }
 }
 
@@ -355,6 +358,11 @@ fn call(
 fn died(dir: &MachineDir, error: Error) -> Error {
     if error.kind() != ErrorKind::Transport {
         return error;
+    }
+    // Its end closes the connection first and lets go of the machine a moment later.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while dir.is_held().unwrap_or(false) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(3));
     }
     match dir.read() {
         Ok(Some((Record { ended: Some(why), .. }, false))) => {

@@ -40,6 +40,10 @@ pub struct Lock {
 /// In a machine's directory: the files it runs from.
 const USES: &str = "uses.json";
 
+/// How long a lock that is held must stay so to be a machine's: others let go of it at once, as far as the host is
+/// not busy. A machine that has said that it runs is refused before this.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Where machines are.
 fn root(home: &Home) -> PathBuf {
     home.state().join("machines")
@@ -105,11 +109,13 @@ impl MachineDir {
 
     /// Takes a name for a new machine: the lock is held, and nothing of an earlier machine is left.
     pub fn claim(&self) -> Result<Lock> {
-        for attempt in 0..16 {
+        let patience = Instant::now() + CLAIM_PATIENCE;
+        let mut vanished = 0;
+        while vanished < 100 {
             crate::fsio::private_dir(&self.path)?;
             let Some(lock) = self.try_lock()? else {
-                // Someone who lists machines holds a shared lock for a moment.
-                if attempt < 5 {
+                // Who lists machines holds the lock for a moment too.
+                if Instant::now() < patience {
                     std::thread::sleep(Duration::from_millis(4));
                     continue;
                 }
@@ -123,6 +129,7 @@ impl MachineDir {
                 self.clear()?;
                 return Ok(lock);
             }
+            vanished += 1;
         }
         Err(Error::new(ErrorKind::Internal, format!("starting {}: its directory keeps vanishing", self.name)))
     }

@@ -25,7 +25,10 @@ const MAX_EGRESS: usize = 128;
 const MAX_INGRESS: usize = 64;
 
 /// How long the callers of a machine that has ended may take to hear why.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long the end of the machine may follow the loss of its channel; more than the supervisor waits for its VMM.
+const END_KNOWN: Duration = Duration::from_secs(15);
 
 /// The guest.
 pub struct Guest {
@@ -175,7 +178,7 @@ impl Guest {
             return error;
         }
         let mut state = self.lock();
-        let deadline = Instant::now() + Duration::from_secs(3);
+        let deadline = Instant::now() + END_KNOWN;
         while state.ended.is_none() && Instant::now() < deadline {
             let left = deadline.saturating_duration_since(Instant::now());
             state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;

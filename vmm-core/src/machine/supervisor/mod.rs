@@ -58,6 +58,10 @@ enum End {
 /// Time in which a machine that was told to stop by its launcher's end may do so.
 const EPHEMERAL_GRACE: Duration = Duration::from_secs(2);
 
+/// How long the end of the VMM process may follow the end of its channel: it says more than that does, and a large
+/// process takes a while to go on a busy host.
+const VMM_END: Duration = Duration::from_secs(10);
+
 /// Runs a supervisor on its standard input and output. Returns the process's exit code.
 pub fn main() -> u8 {
     let (input, output) = (io::stdin(), io::stdout());
@@ -251,9 +255,7 @@ impl Supervisor {
                     ));
                 }
                 // The process's end follows and says more.
-                Event::ChannelEnded => {
-                    self.boot_deadline = self.boot_deadline.min(Instant::now() + Duration::from_secs(3))
-                }
+                Event::ChannelEnded => self.boot_deadline = self.boot_deadline.min(Instant::now() + VMM_END),
                 Event::VmmEnded(how) => {
                     return Err(self.with_console(
                         ErrorKind::Boot,
@@ -314,7 +316,7 @@ impl Supervisor {
                 }
                 Ok(Event::ChannelEnded) => {
                     // The process may be about to end; if it is not, it is of no use without a channel.
-                    let how = self.wait_for_vmm(Duration::from_secs(2));
+                    let how = self.wait_for_vmm(VMM_END);
                     let how = how.unwrap_or_else(|| "its agent closed the channel".into());
                     return End::Failed(
                         self.with_console(ErrorKind::Guest, format!("the machine ended by itself: {how}")),
