@@ -8,10 +8,11 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use mvm_lsp::runner::{JobFuture, JobRequest, JobResult, Runner};
 use serde_json::{Value, json};
-use support::{Client, capabilities};
+use support::{Client, PATIENCE, capabilities};
 use vmm_core::{Context, Error, Event, Stage};
 
 const RUNS: usize = 1000;
@@ -104,6 +105,12 @@ fn a_thousand_runs_started_and_given_up_leave_no_process_and_no_file() {
             for _ in 0..random.u64(..3) {
                 client.request("textDocument/codeLens", json!({ "textDocument": { "uri": uri } })).unwrap();
             }
+            // The first has a guest by then, however slow the host is; the others are anywhere.
+            let (guest, calling) = (ids[0].2.clone(), "calling the function");
+            client.take(|m| {
+                m["params"]["token"] == guest
+                    && m["params"]["value"]["message"].as_str().is_some_and(|t| t.contains(calling))
+            });
             for (id, name, token) in ids {
                 if random.u64(..40) == 0 {
                     continue;
@@ -129,11 +136,24 @@ fn a_thousand_runs_started_and_given_up_leave_no_process_and_no_file() {
             client.until_idle(&uri);
         }
         assert_eq!(client.hang_up(), 1);
-        let left: Vec<_> = std::fs::read_dir(state.path()).unwrap().flatten().map(|e| e.path()).collect();
-        assert_eq!(left, Vec::<PathBuf>::new(), "after {started} runs");
+        let left =
+            || std::fs::read_dir(state.path()).unwrap().flatten().map(|e| e.path()).collect::<Vec<_>>();
+        assert!(eventually(|| left().is_empty()), "after {started} runs: {:?}", left());
     }
     let all = pids.lock().unwrap();
-    assert!(all.len() > RUNS / 4, "only {} guests came up", all.len());
-    let left: Vec<_> = all.iter().filter(|pid| is_running(**pid)).collect();
-    assert_eq!(left, Vec::<&u32>::new());
+    assert!(all.len() >= RUNS / APPS, "only {} guests came up", all.len());
+    let left = || all.iter().filter(|pid| is_running(**pid)).collect::<Vec<_>>();
+    assert!(eventually(|| left().is_empty()), "{:?}", left());
+}
+
+/// What a session leaves to be done ends a moment after it, on a busy host.
+fn eventually(holds: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !holds() {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
 }

@@ -211,7 +211,9 @@ impl World {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(all.iter().filter(|p| p.mentions(&mark)).map(Process::identity));
         loop {
-            let parents: BTreeSet<u32> = known.iter().map(|(pid, _)| *pid).collect();
+            // Alive: the number of one that has ended may be another's by now.
+            let living = all.iter().filter(|p| known.contains(&p.identity()));
+            let parents: BTreeSet<u32> = living.map(|p| p.pid).collect();
             let before = known.len();
             known.extend(all.iter().filter(|p| parents.contains(&p.parent)).map(Process::identity));
             if known.len() == before {
@@ -222,7 +224,7 @@ impl World {
         alive.map(|p| (p.pid, p.read("cmdline"))).collect()
     }
 
-    /// Nothing is left: no machine in `ps`, no process, no half-written file.
+    /// Nothing is left: no machine in `ps`, no process, no lock, no half-written file.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
         let ended = eventually(|| self.processes().is_empty());
@@ -234,6 +236,8 @@ impl World {
             .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(".tmp")))
             .collect();
         assert!(left.is_empty(), "half-written files are left: {left:?}");
+        let left = files_below(&self.state().join("mvm/machines"));
+        assert!(left.is_empty(), "files of machines are left: {left:?}");
     }
 
     /// Starts `mvmctl --json …` and waits for an event on its standard error.
@@ -282,6 +286,11 @@ impl Started {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Sends a signal, by `kill`.

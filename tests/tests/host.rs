@@ -36,6 +36,7 @@ fn a_full_disk_in_the_middle_of_a_build() {
         mkdir small/mvm
         # What another test is just writing may vanish meanwhile; what is needed here is there already.
         for part in apt blobs kernels; do cp -r {cache}/mvm/$part small/mvm/ 2>/dev/null || true; done
+        find small -name '.tmp*' -delete
         dd if=/dev/zero of=small/ballast bs=1M 2>/dev/null || true
         truncate -s -2M small/ballast
         code=0
@@ -67,7 +68,9 @@ fn a_state_directory_that_cannot_be_written() {
     "#;
     let out = in_namespace(&world, script);
     assert_eq!(out.code, 3, "{out:?}");
-    assert!(out.stderr.contains("help:"), "{}", out.stderr);
+    let told = out.stderr.contains("/fixed/mvm") && out.stderr.contains("read-only file system");
+    assert!(told && out.stderr.contains("help:"), "{}", out.stderr);
+    assert!(out.stderr.contains("NAME"), "`ps` answers: {}", out.stderr);
     world.assert_nothing_left();
 }
 
@@ -97,12 +100,10 @@ fn what_is_refused_is_refused_before_anything_is_fetched() {
         "mvm.nix_packages([\"python3\"])",
         "mvm.oci_image(\"x/y\", digest=\"sha256:\" + \"0\" * 64)",
     ));
-    let out = oci.run(&[]);
-    assert!([1, 2].contains(&out.code), "{}", out.stderr);
-    assert!(out.stderr.to_lowercase().contains("oci") || out.stderr.contains("static"), "{}", out.stderr);
+    let out = oci.run(&[]).expect(2);
+    assert!(out.stderr.contains("OCI"), "{}", out.stderr);
     let exact = World::with_app(&APP.replace("\"python3\"", "\"python399\""));
-    let out = exact.mvmctl(&["build", "app.py"]);
-    assert!([1, 2, 3].contains(&out.code), "{}", out.stderr);
+    let out = exact.mvmctl(&["build", "app.py"]).expect(1);
     assert!(out.stderr.contains("python399"), "{}", out.stderr);
     oci.assert_nothing_left();
     exact.assert_nothing_left();

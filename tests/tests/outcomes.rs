@@ -1,7 +1,7 @@
 //! How calls end: exceptions, limits, wrong arguments, and functions that misbehave. One machine takes them all, and
 //! answers the next call after each.
 
-use mvm_tests::world::{World, send};
+use mvm_tests::world::{World, eventually, send};
 
 const APP: &str = r#"
 import mvm
@@ -21,7 +21,7 @@ import os, sys, time
         mvm.entrypoint_function(module="app", function="fills"),
         mvm.entrypoint_function(module="app", function="prints"),
         mvm.entrypoint_function(module="app", function="forks"),
-        mvm.entrypoint_function(module="app", function="gone"),
+        mvm.entrypoint_function(module="app", function="others"),
     ],
 )
 def echo(value=None):
@@ -60,21 +60,26 @@ def forks():
         except OSError:
             time.sleep(0.01)
 
-if os.environ.get("NEVER"):
-    def other(): ...
+def others():
+    """Processes of the app's user besides this one."""
+    def is_other(pid):
+        try:
+            return pid.isdigit() and int(pid) != os.getpid() and os.stat("/proc/" + pid).st_uid == os.getuid()
+        except OSError:
+            return False
+    return sum(map(is_other, os.listdir("/proc")))
 "#;
 
 #[test]
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn every_end_of_a_call_is_told_apart_and_the_machine_lives_on() {
-    // `gone` is declared and missing on purpose; the compiler would refuse it.
-    let world = World::with_app(
-        &APP.replace("        mvm.entrypoint_function(module=\"app\", function=\"gone\"),\n", ""),
-    );
+    let world = World::with_app(APP);
     world.up(&[]);
+    let others = || world.mvmctl(&["call", "moody", "--function", "others"]).expect(0).stdout;
     let alive = |after: &str| {
         let out = world.mvmctl(&["call", "moody", r#"{"value": [1, "ü", null]}"#, "--timeout", "120s"]);
         assert_eq!((out.code, out.stdout.as_str()), (0, "[1,\"ü\",null]\n"), "after {after}: {}", out.stderr);
+        assert!(eventually(|| others() == "0\n"), "after {after}, there are {} more processes", others());
     };
     alive("boot");
 
@@ -128,9 +133,12 @@ fn a_module_that_fails_at_import_is_a_clear_refusal_and_leaves_nothing() {
     let world = World::with_app(
         "import mvm\nimport nowhere_to_be_found\n\n@mvm.app(name=\"broken\", image=mvm.nix_packages([\"python3\"]))\ndef f():\n    return 1\n",
     );
-    let out = world.run(&[]);
-    assert!([1, 3].contains(&out.code), "{}: {}", out.code, out.stderr);
-    assert!(out.stderr.contains("nowhere_to_be_found"), "{}", out.stderr);
+    let out = world.run(&[]).expect(1);
+    assert!(
+        out.stderr.contains("ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+        "{}",
+        out.stderr
+    );
     world.assert_nothing_left();
 }
 
@@ -148,9 +156,7 @@ fn a_module_that_ends_the_process_is_told_apart_from_one_that_fails() {
 #[test]
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn a_guest_that_stops_answering_is_told_and_can_be_taken_down() {
-    let world = World::with_app(
-        &APP.replace("        mvm.entrypoint_function(module=\"app\", function=\"gone\"),\n", ""),
-    );
+    let world = World::with_app(APP);
     world.up(&[]);
     let vmm: Vec<u32> = world
         .processes()
@@ -160,8 +166,17 @@ fn a_guest_that_stops_answering_is_told_and_can_be_taken_down() {
         .collect();
     assert_eq!(vmm.len(), 1, "{:?}", world.processes());
     send("STOP", vmm[0]);
-    let out = world.mvmctl(&["call", "moody", "--timeout", "1s"]).expect(1);
-    assert!(out.stderr.contains("does not answer") && out.stderr.contains("mvmctl down"), "{}", out.stderr);
+    // With a limit, with the usual one of minutes, and with none: it is noticed that nothing is heard of the guest.
+    std::thread::scope(|scope| {
+        for limit in [&["--timeout", "1s"][..], &[], &["--timeout", "none"]] {
+            let (world, args) = (&world, [&["call", "moody"], limit].concat());
+            scope.spawn(move || {
+                let out = world.mvmctl(&args).expect(1);
+                let told = out.stderr.contains("does not answer") && out.stderr.contains("mvmctl down");
+                assert!(told, "{limit:?}: {}", out.stderr);
+            });
+        }
+    });
     world.mvmctl(&["down", "moody"]).expect(0);
     world.assert_nothing_left();
 }
@@ -172,8 +187,8 @@ fn a_guest_that_is_not_ready_in_time_is_given_up() {
     let world = World::with_app(
         "import mvm\nimport time\n\ntime.sleep(600)\n\n@mvm.app(name=\"slow\", image=mvm.nix_packages([\"python3\"]))\ndef f():\n    return 1\n",
     );
-    let out = world.run(&["--boot-timeout", "8s"]);
-    assert!([1, 3].contains(&out.code), "{}: {}", out.code, out.stderr);
-    assert!(out.stderr.contains("8"), "{}", out.stderr);
+    let out = world.run(&["--boot-timeout", "8s"]).expect(3);
+    assert!(out.stderr.contains("it was not ready within 8 s"), "{}", out.stderr);
+    assert!(out.stderr.contains("help:"), "{}", out.stderr);
     world.assert_nothing_left();
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use mvm_tests::world::{World, example};
+use mvm_tests::world::{World, example, files_below, finish};
 use serde_json::{Value, json};
 
 const HELLO: &str = r#"
@@ -67,8 +67,12 @@ fn step_by_step() {
 
     let logs = world.mvmctl(&["logs", "hello"]).expect(0);
     assert!(logs.stdout.contains("greeting mvm"), "{}", logs.stdout);
+    let logs = world.mvmctl(&["--json", "logs", "hello"]).expect(0).stdout;
+    let lines: Vec<Value> = logs.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.contains(&json!({"stream": "stdout", "text": "greeting mvm\n"})), "{logs}");
 
-    world.mvmctl(&["down", "hello"]).expect(0);
+    let down = world.mvmctl(&["--json", "down", "hello"]).expect(0);
+    assert_eq!(down.json(), json!({"stopped": ["hello"]}));
     world.assert_nothing_left();
     let late = world.mvmctl(&["call", "hello", "{}"]);
     assert_eq!(late.code, 2, "{}", late.stderr);
@@ -99,15 +103,51 @@ fn the_example_of_the_decorator_sdk() {
     example(&world, "agent-tool");
     let secret = format!("{}-{}", "no-real-key", std::process::id());
     world.mvmctl_with(&["secret", "set", "openai-api-key"], &secret).expect(0);
+    let built = world.mvmctl(&["build", "tool.py", "--allow-substitute"]).expect(0);
     let out = world.mvmctl(&["run", "tool.py", "--allow-substitute", r#"{"prompt": "hi"}"#]).expect(0);
     assert!(out.stdout.contains("1 tokens"), "{}", out.stdout);
     assert!(!out.stdout.contains(&secret) && !out.stderr.contains(&secret));
-    assert!(
-        out.stderr.contains("3.11") || out.stderr.contains("python3"),
-        "the substitution is told: {}",
-        out.stderr
-    );
+
+    let lock = std::fs::read(world.data().join("mvm/builds/agent-tool/mvm.lock")).unwrap();
+    let lock: Value = serde_json::from_slice(&lock).unwrap();
+    let packages = lock["apps"]["agent-tool"]["packages"].as_array().unwrap();
+    let text = |package: &Value, field: &str| package[field].as_str().unwrap_or_default().to_owned();
+    assert!(packages.len() > 10, "what is declared, and all that it needs: {lock}");
+    for package in packages {
+        let digest = text(package, "sha256");
+        assert!(!text(package, "version").is_empty() && is_digest_of_a_file(&digest), "{package}");
+    }
+    let declared = |name: &str| packages.iter().find(|p| p["declared"] == name).unwrap();
+    assert_eq!(declared("uv")["origin"], "wheel", "{lock}");
+    // Where the archive has no Python 3.12, the nearest stands for it: that is said, each time, and written down.
+    let python = declared("python312");
+    let replaced = !text(python, "version").starts_with("3.12");
+    assert_eq!(python["substituted_for"] == "python312", replaced, "{python}");
+    // 3.11.2-6+deb12u5
+    let version = text(python, "version").split('.').take(2).collect::<Vec<_>>().join(".");
+    let told = |said: &str, words: &str| said.lines().any(|l| l.contains(words) && l.contains(&version));
+    assert_eq!(told(&built.stderr, "`python312` is not in "), replaced, "{}", built.stderr);
+    assert_eq!(told(&out.stderr, "python312 is replaced by "), replaced, "{}", out.stderr);
+    if replaced {
+        let exact = world.mvmctl(&["build", "tool.py"]).expect(1);
+        assert!(
+            exact.stderr.contains("python312") && exact.stderr.contains("--allow-substitute"),
+            "{}",
+            exact.stderr
+        );
+    }
     world.assert_nothing_left();
+}
+
+/// The digest of a package's file, which is in the cache and has it.
+fn is_digest_of_a_file(digest: &str) -> bool {
+    let file = files_below(&World::cache()).into_iter().find(|path| path.ends_with(digest));
+    let sum = file.map(|file| {
+        let mut command = std::process::Command::new("sha256sum");
+        command.env("PATH", std::env::var_os("PATH").unwrap()).arg(file);
+        finish(command, "").expect(0).stdout
+    });
+    digest.len() == 64 && sum.is_some_and(|sum| sum.starts_with(digest))
 }
 
 #[test]

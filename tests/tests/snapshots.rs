@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mvm_tests::world::{World, eventually, files_below, send};
+use mvm_tests::world::{Out, World, broken, eventually, files_below, send};
 use serde_json::Value;
 
 /// The snapshot of a workload.
@@ -187,7 +187,7 @@ def hang():
 def fetch(port: int = 8080) -> str:
     try:
         with socket.create_connection(("service.example.com", port), timeout=60) as connection:
-            return connection.recv(100).decode()
+            return connection.makefile("rb").read().decode()
     except OSError as error:
         return "refused: " + type(error).__name__
 "#;
@@ -286,13 +286,34 @@ fn a_module_that_connects_when_it_is_imported_is_not_frozen() {
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn a_freeze_whose_supervisor_is_killed_leaves_nothing_and_the_run_goes_on() {
     let world = World::with_app(&LIVES.replace("lives", "killed"));
+    // On a host that stalls at the wrong moment the kill comes too late: the freeze is over, and it is tried again.
+    for _ in 0..10 {
+        let out = run_whose_freeze_is_killed(&world).expect(0);
+        assert_eq!(out.json()["outcome"]["outcome"], "returned", "{}", out.stderr);
+        world.assert_nothing_left();
+        if out.json()["restored"] == false {
+            return;
+        }
+        std::fs::remove_dir_all(snapshot_of("killed").unwrap()).unwrap();
+    }
+    broken("the supervisor was never killed in time");
+}
+
+fn run_whose_freeze_is_killed(world: &World) -> Out {
     let args = ["run", "app.py", "--allow-substitute", "--snapshot"];
-    let started = world.start_until(&args, |event| event["event"] == "started" && event["stage"] == "boot");
-    let supervisor = || world.processes().into_iter().find(|(_, command)| command.contains("mvm-supervisor"));
-    assert!(eventually(|| supervisor().is_some()));
-    send("KILL", supervisor().unwrap().0);
-    let out = started.finish().expect(0);
-    assert_eq!(out.json()["outcome"]["outcome"], "returned", "{}", out.stderr);
-    assert_eq!(out.json()["restored"], false, "{}", out.stderr);
-    world.assert_nothing_left();
+    let mut started =
+        world.start_until(&args, |event| event["event"] == "started" && event["stage"] == "boot");
+    let freezing = || {
+        let machines = world.mvmctl(&["--json", "ps"]).expect(0).json()["machines"].clone();
+        let is_freezing = |m: &&Value| m["name"].as_str().is_some_and(|name| name.starts_with("freeze-"));
+        machines.as_array().unwrap().iter().find(is_freezing).and_then(|m| m["pid"].as_u64())
+    };
+    while !started.has_ended() {
+        if let Some(pid) = freezing() {
+            world.processes();
+            send("KILL", pid.try_into().unwrap());
+            break;
+        }
+    }
+    started.finish()
 }

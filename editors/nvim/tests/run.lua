@@ -18,7 +18,7 @@ end
 --- Waits for something to hold; fails with its words when it does not.
 function T.eventually(what, condition)
   local value
-  local ok = vim.wait(20000, function()
+  local ok = vim.wait(120000, function()
     value = condition()
     return value and true or false
   end, 10)

@@ -72,7 +72,7 @@ function tests.hover_tells_about_a_helper()
   local client = T.client(bufnr)
   T.cursor('secret("openai')
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
-  local answer = client:request_sync('textDocument/hover', params, 5000, bufnr)
+  local answer = client:request_sync('textDocument/hover', params, 60000, bufnr)
   local value = vim.tbl_get(answer or {}, 'result', 'contents', 'value') or ''
   assert(value:find('secret', 1, true), vim.inspect(answer))
 end

@@ -77,7 +77,7 @@ function tests.closing_ends_the_subscription()
   T.replace(bufnr, 'memory_mb=512', 'memory_mb=1024')
   -- A request after the change: once it is answered, a notification would have come.
   local params = { textDocument = { uri = vim.uri_from_bufnr(bufnr) } }
-  client:request_sync('textDocument/documentSymbol', params, 5000, bufnr)
+  client:request_sync('textDocument/documentSymbol', params, 60000, bufnr)
   client.handlers['mvm/workloadIrChanged'] = before
   T.equal(0, told)
 end

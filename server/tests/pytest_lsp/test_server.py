@@ -74,7 +74,7 @@ async def findings(client: LanguageClient, uri: str):
     if client.capabilities.text_document.diagnostic is not None:
         params = types.DocumentDiagnosticParams(text_document=types.TextDocumentIdentifier(uri=uri))
         return (await client.text_document_diagnostic_async(params)).items
-    for _ in range(600):
+    for _ in range(3600):
         if uri in client.diagnostics:
             return client.diagnostics[uri]
         await asyncio.sleep(0.05)
@@ -189,7 +189,7 @@ async def test_a_burst_of_edits_ends_with_the_right_findings(client: LanguageCli
         )
     hover = await client.text_document_hover_async(types.HoverParams(**at(uri, GOOD, "mvm.resources")))
     assert hover is not None
-    for _ in range(600):
+    for _ in range(3600):
         codes = [d.code for d in await findings(client, uri)]
         if codes == ["MVM003"]:
             return

@@ -17,7 +17,7 @@ use vmm_core::machine::Output;
 use vmm_core::{Context, Error, Event, Stage};
 
 /// Far beyond anything that works; a test that waits this long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub const URI: &str = "untitled:tool.py";
 

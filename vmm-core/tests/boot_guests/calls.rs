@@ -1,6 +1,6 @@
 //! One machine takes every kind of call, and answers the next after each.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vmm_core::ErrorKind;
@@ -74,6 +74,7 @@ async fn workers_that_misbehave(world: &World, machine: &Machine) {
         let outcome = call(world, machine, limited(function)).await.0.unwrap();
         assert_eq!(outcome, CallOutcome::TimedOut { after_ms: 2000 }, "{function}");
         assert_eq!(value(world, machine, "later", json!([1])).await, json!(2), "after {function}");
+        nothing_else_runs(world, machine, function).await;
     }
     let outcome = call(world, machine, request("die", json!([]))).await.0.unwrap();
     assert_eq!(outcome, CallOutcome::WorkerDied { reason: "exited with code 7".into() });
@@ -89,6 +90,20 @@ async fn workers_that_misbehave(world: &World, machine: &Machine) {
     let given_up = machine.call(slow, move |_| cancel.cancel(), &ctx).await;
     assert_eq!(given_up.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(value(world, machine, "later", json!([1])).await, json!(2), "after giving up");
+    nothing_else_runs(world, machine, "giving up").await;
+}
+
+/// In the guest, of all that a call started nothing is left but the worker that answers.
+async fn nothing_else_runs(world: &World, machine: &Machine, after: &str) {
+    let limit = Instant::now() + Duration::from_secs(120);
+    loop {
+        // What was killed is still there for a moment.
+        let left = value(world, machine, "others", json!([])).await;
+        if left == json!(0) {
+            return;
+        }
+        assert!(Instant::now() < limit, "after {after}, {left} processes are left in the guest");
+    }
 }
 
 async fn up_twice_is_refused(world: &World) {

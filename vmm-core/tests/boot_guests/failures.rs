@@ -1,11 +1,13 @@
 //! Machines that do not come up, or end by themselves: a clear error each, and nothing left.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use vmm_core::kernel::Kernel;
-use vmm_core::machine::{Machine, MachineState, UpRequest, up_with_kernel};
+use vmm_core::machine::{HypervisorChoice, Machine, MachineState, UpRequest, up_with_kernel};
 use vmm_core::{Context, Error, ErrorKind};
 use workload_ir::Entrypoint;
 
@@ -107,18 +109,21 @@ async fn giving_up_while_it_boots_leaves_nothing() {
     let ctx = Context::silent();
     let cancel = ctx.cancel.clone();
     let home = world.home.clone();
+    let over = Arc::new(AtomicBool::new(false));
+    let watch = Arc::clone(&over);
     // As soon as the machine is there, its start is given up.
     tokio::task::spawn_blocking(move || {
-        while vmm_core::machine::list(&home).unwrap().is_empty() {
-            std::thread::yield_now();
+        while vmm_core::machine::list(&home).unwrap().is_empty() && !watch.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
         }
         cancel.cancel();
     });
     // A kernel that never gets anywhere: however late the cancellation comes, it comes in time.
     let dir = tempfile::tempdir().unwrap();
     let (request, kernel) = (world.request("given-up"), kernel_of(dir.path(), &tiny_kernel(&HANGS)));
-    let error = up_with_kernel(&world.home, request, kernel, Default::default(), &ctx).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    let result = up_with_kernel(&world.home, request, kernel, Default::default(), &ctx).await;
+    over.store(true, Ordering::SeqCst);
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
     world.assert_clean();
 }
 
@@ -190,7 +195,28 @@ async fn whichever_process_is_killed_the_other_ends_and_ps_is_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "boots guests: cargo xtask test boot"]
-async fn a_forced_kvm_and_a_missing_secret_are_refused_before_anything_starts() {
+async fn a_forced_hypervisor_is_taken_or_refused_and_never_replaced() {
+    let world = World::new();
+    let forced = |hypervisor| UpRequest { hypervisor, ..world.request("forced") };
+    let started = world.up(forced(HypervisorChoice::Kvm)).await;
+    if vmm_core::hypervisor::probe().kvm.is_hardware() {
+        assert_eq!(started.unwrap().info().unwrap().hypervisor, "kvm");
+        world.down("forced").await;
+    } else {
+        let error = started.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Environment, "{error}");
+        assert!(error.to_string().contains("/dev/kvm") && error.remedy().is_some(), "{error}");
+    }
+    world.assert_clean();
+    let machine = world.up(forced(HypervisorChoice::Qemu)).await.unwrap();
+    assert!(machine.info().unwrap().hypervisor.starts_with("qemu-"), "{:?}", machine.info());
+    world.down("forced").await;
+    world.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn a_missing_secret_is_refused_before_anything_starts() {
     let world = World::new();
     let secret =
         json!({"kind": "secret_ref", "ref": {"name": "api-key", "mount": {"kind": "env", "var": "API_KEY"}}});
@@ -214,7 +240,7 @@ async fn a_machine_is_ready_when_it_is_healthy_and_not_before() {
     let third = "import os, sys\nn = len(os.listdir('/tmp'))\nopen(f'/tmp/{n}', 'w')\nprint('attempt', n + 1)\n\
         sys.exit(n < 2)";
     let machine = world.up(check(third, 600)).await.unwrap();
-    let lines = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let lines = Arc::new(std::sync::Mutex::new(String::new()));
     let sink = lines.clone();
     machine.logs(false, move |piece| sink.lock().unwrap().push_str(&piece.text), &world.ctx).await.unwrap();
     let lines = lines.lock().unwrap().clone();

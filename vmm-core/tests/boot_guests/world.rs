@@ -17,7 +17,7 @@ use workload_ir::{Entrypoint, Format, Workload};
 pub const TOOL: &str = include_str!("tool.py");
 
 /// Functions of the app that are served.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 14] = [
     "run",
     "boom",
     "forever",
@@ -28,6 +28,7 @@ const FUNCTIONS: [&str; 13] = [
     "fork_sessions",
     "spam",
     "die",
+    "others",
     "variable",
     "later",
     "connect",
@@ -144,7 +145,7 @@ impl World {
     }
 
     pub async fn down(&self, name: &str) {
-        down(&self.home, name, Duration::from_secs(5), &self.ctx).await.unwrap();
+        down(&self.home, name, Duration::from_secs(30), &self.ctx).await.unwrap();
     }
 
     /// Nothing of any machine is left: no entry, no file, no process.
