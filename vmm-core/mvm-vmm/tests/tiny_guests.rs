@@ -105,8 +105,9 @@ fn a_halted_guest_costs_nothing_and_ends_when_told() {
     };
     let before = ticks(guest.child.id());
     // Not a wait for something to happen: the measured span in which nothing should.
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(ticks(guest.child.id()) - before <= 3, "a halted guest keeps a core busy");
+    std::thread::sleep(Duration::from_secs(1));
+    // Of a hundred; what it still does of its start is in them, and one that spins gets most of them.
+    assert!(ticks(guest.child.id()) - before <= 15, "a halted guest keeps a core busy");
     guest.channel = None;
     assert_eq!(guest.end().0, Some(0));
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_protocol::{CallOutcome, CallSpec, CodecError, Output, read_message, write_message};
 
 use super::launch::{self, Launch};
+use super::reaped::{END_LIMIT, Reaped};
 use super::registry::{self, MachineDir, Record};
 use super::snapshot;
 use super::wire::{LaunchEvent, MAX_MESSAGE, Patient, Reply, Request, broken};
@@ -23,9 +24,6 @@ use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage, programs};
 /// Our ends of the pipes to the supervisors of ephemeral machines. They close when this process ends, however it
 /// does, and that is what such a machine waits for.
 static TETHERS: Mutex<Option<HashMap<std::path::PathBuf, UnixStream>>> = Mutex::new(None);
-
-/// How long a supervisor may take to end once it has no reason to live.
-const END_LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs blocking work so that dropping the future cancels it.
 pub(super) async fn blocking<T: Send + 'static>(
@@ -117,7 +115,7 @@ fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<MachineInfo> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(failed)?;
-    let child = Reaped { child: Some(child) };
+    let child = Reaped::new(child);
     let answer = write_message(&tether, launch, MAX_MESSAGE)
         .and_then(|()| read_message::<LaunchEvent>(Patient::new(&tether, ctx)?, MAX_MESSAGE));
     match answer {
@@ -141,11 +139,10 @@ fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<MachineInfo> {
         Err(error) => {
             // The supervisor sees the end of its input and takes everything down with it.
             drop(tether);
-            let error = broken("starting the machine", &error, ctx);
             if !child.wait() {
                 MachineDir::at(&launch.dir, &launch.info.name)?.sweep()?;
             }
-            Err(error)
+            Err(broken("starting the machine", &error, ctx))
         }
     }
 }
@@ -153,34 +150,6 @@ fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<MachineInfo> {
 fn tethers<T>(with: impl FnOnce(&mut HashMap<std::path::PathBuf, UnixStream>) -> T) -> T {
     let mut all = TETHERS.lock().unwrap_or_else(PoisonError::into_inner);
     with(all.get_or_insert_default())
-}
-
-/// A supervisor that is waited for, so that no zombie remains.
-struct Reaped {
-    child: Option<Child>,
-}
-
-impl Reaped {
-    fn let_live(mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = std::thread::Builder::new().stack_size(64 * 1024).spawn(move || child.wait());
-        }
-    }
-
-    /// Waits for its end, and makes one if it takes too long. Whether it ended by itself, and left nothing.
-    fn wait(mut self) -> bool {
-        let Some(mut child) = self.child.take() else { return true };
-        let deadline = Instant::now() + END_LIMIT;
-        while Instant::now() < deadline {
-            match child.try_wait() {
-                Ok(None) => std::thread::sleep(Duration::from_millis(3)),
-                ended => return ended.is_ok_and(|status| status.is_some_and(|s| s.code().is_some())),
-            }
-        }
-        let _ = child.kill();
-        let _ = child.wait();
-        false
-    }
 }
 
 /// All machines, by name.
@@ -236,6 +205,11 @@ fn kill(dir: &MachineDir, record: &Record) -> Result<()> {
     if let Some(pid) = pid.filter(|_| dir.is_held().unwrap_or(false)) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
+    released(dir)
+}
+
+/// Waits, for a moment at most, until no supervisor holds the machine.
+fn released(dir: &MachineDir) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(5);
     while dir.is_held()? && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
@@ -360,10 +334,7 @@ fn died(dir: &MachineDir, error: Error) -> Error {
         return error;
     }
     // Its end closes the connection first and lets go of the machine a moment later.
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while dir.is_held().unwrap_or(false) && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(3));
-    }
+    let _ = released(dir);
     match dir.read() {
         Ok(Some((Record { ended: Some(why), .. }, false))) => {
             Error::new(ErrorKind::Guest, format!("the machine {} has ended: {why}", dir.name()))

@@ -5,6 +5,7 @@ mod client;
 mod launch;
 mod log;
 mod prepare;
+mod reaped;
 mod registry;
 pub mod snapshot;
 pub mod supervisor;
