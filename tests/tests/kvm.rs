@@ -124,11 +124,16 @@ fn outer_image(world: &World) -> PathBuf {
         order.push_str(&format!("/outer/{module}.ko\n"));
     }
     archive.file("outer/modules", order.as_bytes());
+    let needed = needed(world);
     archive.tree("outer/e2e-cache", &World::cache(), |path| {
-        ["layers", "kernels", "index"].iter().any(|part| path.components().any(|c| c.as_os_str() == *part))
+        let part = |name: &str| path.components().any(|part| part.as_os_str() == name);
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        part("index")
+            || part("layers") && needed.contains(&stem)
+            || part("kernels") && (stem == "current" || part(&inner_kernel()))
     });
     archive.file("outer/mvm.lock", lock(world).as_bytes());
-    archive.file("outer/environment", environment(&inner_kernel()).as_bytes());
+    archive.file("outer/environment", environment().as_bytes());
     archive.file("outer/plan", plan().as_bytes());
     let path = world.path("outer.cpio");
     std::fs::write(&path, archive.finish()).unwrap();
@@ -153,15 +158,20 @@ fn app_names(source: &str) -> impl Iterator<Item = &str> {
     behind.filter_map(move |text| text.trim_start_matches(quotes).split(quotes).next())
 }
 
-/// The kernel of the guests, as the outer machine has it.
+/// All that the records of the build name. The cache is shared, and holds what other tests have built besides.
+fn needed(world: &World) -> String {
+    let texts = mvm_tests::world::files_below(&world.data()).into_iter();
+    texts.filter_map(|path| std::fs::read_to_string(path).ok()).collect()
+}
+
+/// The digest of the guests' kernel.
 fn inner_kernel() -> String {
     let text = std::fs::read_to_string(World::cache().join("mvm/kernels/current.json")).unwrap();
-    let digest: String = serde_json::from_str(&text).unwrap();
-    format!("/outer/e2e-cache/mvm/kernels/{digest}/vmlinux")
+    serde_json::from_str(&text).unwrap()
 }
 
 /// No hypervisor is named: `auto` must find that KVM is hardware's there.
-fn environment(kernel: &str) -> String {
+fn environment() -> String {
     [
         "PATH=/bin:/outer/bin",
         "HOME=/tmp",
@@ -169,7 +179,7 @@ fn environment(kernel: &str) -> String {
         "MVM_TEST_LOCK=/outer/mvm.lock",
         "MVM_BOOT_TESTS=1",
         "RUST_BACKTRACE=0",
-        &format!("MVM_TEST_KERNEL={kernel}"),
+        &format!("MVM_TEST_KERNEL=/outer/e2e-cache/mvm/kernels/{}/vmlinux", inner_kernel()),
     ]
     .join("\n")
 }
