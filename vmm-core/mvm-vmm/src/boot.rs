@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::sync::Arc;
 
 use linux_loader::loader::KernelLoader;
 use linux_loader::loader::elf::{Elf, PvhBootCapability, start_info};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 use crate::error::{Error, Result, os};
 use crate::kernel_file::KernelFile;
@@ -29,6 +30,22 @@ pub fn memory(bytes: u64) -> Result<GuestMemoryMmap> {
         .map(|(start, len)| (GuestAddress(start), len as usize))
         .collect();
     GuestMemoryMmap::from_ranges(&ranges).map_err(|e| Error::Memory(e.to_string()))
+}
+
+/// Guest memory that is a file, which whoever passed it keeps when the machine is gone.
+pub fn memory_in(file: File, bytes: u64) -> Result<GuestMemoryMmap> {
+    let length = file.metadata().map_err(os("measure the memory's file"))?.len();
+    if length != bytes {
+        return Err(Error::Memory(format!("its file has {length} bytes, not {bytes}")));
+    }
+    let file = Arc::new(file);
+    let mut offset = 0;
+    let ranges = layout::memory_ranges(bytes).into_iter().map(|(start, len)| {
+        let place = FileOffset::from_arc(Arc::clone(&file), offset);
+        offset += len;
+        (GuestAddress(start), len as usize, Some(place))
+    });
+    GuestMemoryMmap::from_ranges_with_files(ranges).map_err(|e| Error::Memory(e.to_string()))
 }
 
 /// Puts kernel, RAM disk, command line and start info into memory; returns the entry point.
@@ -156,7 +173,7 @@ mod tests {
         let mem = memory(64 << 20).unwrap();
         let path = std::env::temp_dir().join(format!("mvm-vmm-not-a-kernel-{}", std::process::id()));
         std::fs::write(&path, [0x7f; 4096]).unwrap();
-        let mut file = KernelFile(File::open(&path).unwrap());
+        let mut file = KernelFile::new(File::open(&path).unwrap(), true);
         let mut initrd = File::open(&path).unwrap();
         let error = load(&mem, &mut file, &mut initrd, "", 0).unwrap_err();
         std::fs::remove_file(&path).unwrap();

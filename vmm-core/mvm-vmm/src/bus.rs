@@ -9,7 +9,9 @@ use vm_superio::serial::NoEvents;
 use vm_superio::{Serial, Trigger};
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::error::{Error, Result, os};
 use crate::layout;
+use crate::snapshot::devices;
 use crate::status::Exit;
 use crate::virtio::mmio::Transport;
 
@@ -42,6 +44,29 @@ impl Bus {
     pub fn with_virtio<T>(&self, index: usize, work: impl FnOnce(&mut Transport) -> T) -> Option<T> {
         // A device whose thread panicked has lost nothing that others rely on.
         self.virtio.get(index).map(|device| work(&mut device.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The devices' states, for a snapshot.
+    pub fn save(&self) -> (devices::Serial, Vec<devices::Transport>) {
+        let serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner).state().into();
+        let count = self.virtio.len();
+        (serial, (0..count).filter_map(|index| self.with_virtio(index, |device| device.save())).collect())
+    }
+
+    /// Takes them up, in devices as they were made.
+    pub fn restore(&self, serial: &devices::Serial, saved: &[devices::Transport]) -> Result<()> {
+        if saved.len() != self.virtio.len() {
+            return Err(Error::State("it is of a machine with other devices".into()));
+        }
+        for (index, saved) in saved.iter().enumerate() {
+            self.with_virtio(index, |device| device.restore(saved)).transpose()?;
+        }
+        let mut port = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = port.interrupt_evt().0.try_clone().map_err(os("copy the console's interrupt"))?;
+        let out = port.writer().try_clone().map_err(os("copy the console"))?;
+        *port = Serial::from_state(&serial.into(), SerialInterrupt(line), NoEvents, out)
+            .map_err(|e| Error::State(format!("the serial port: {e:?}")))?;
+        Ok(())
     }
 
     fn window(address: u64) -> Option<(usize, u64)> {

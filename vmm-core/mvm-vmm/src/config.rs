@@ -34,6 +34,9 @@ pub struct Config {
     /// Where [`crate::status`] lines are written, if anybody wants them.
     #[serde(default)]
     pub status_fd: Option<RawFd>,
+    /// What a machine needs that is to be frozen, or that was.
+    #[serde(default)]
+    pub snapshot: Option<Snapshot>,
     /// Lock the process in. Only tests turn it off, and only those that try what it forbids.
     #[serde(default = "yes")]
     pub confine: bool,
@@ -49,6 +52,20 @@ pub struct Disk {
     pub read_only: bool,
     /// Serial number, at most 20 bytes: how the guest tells its disks apart.
     pub serial: String,
+}
+
+/// Files of a machine that is to be frozen, or that was.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The guest's memory: a file of exactly its size.
+    pub memory_fd: RawFd,
+    /// Everything else: written when it is frozen, read when it is restored.
+    pub state_fd: RawFd,
+    /// Connected stream socket: the supervisor's word to freeze or to go on.
+    pub monitor_fd: RawFd,
+    /// It was frozen, and is to go on. The kernel is not loaded again.
+    pub restore: bool,
 }
 
 fn yes() -> bool {
@@ -91,6 +108,7 @@ impl Config {
         let mut fds = vec![self.initrd_fd, self.channel_fd, self.console_fd];
         fds.extend(self.status_fd);
         fds.extend(self.disks.iter().map(|d| d.fd));
+        fds.extend(self.snapshot.iter().flat_map(|s| [s.memory_fd, s.state_fd, s.monitor_fd]));
         fds.sort_unstable();
         if fds.windows(2).any(|w| w[0] == w[1]) || fds.first().is_some_and(|fd| *fd < 1) {
             return Err("every descriptor must be given once and be above 0".into());

@@ -83,22 +83,59 @@ const IO: &[i64] = &[
     libc::SYS_pwritev,    // scratch disk
 ];
 
-/// The wall of a CPU thread.
-pub fn vcpu_thread() -> Result<()> {
-    apply(COMMON, vec![(libc::SYS_ioctl, only(KVM_RUN)?)])
+/// Calls of a machine that is to be frozen, while its CPUs are told to pause.
+const TO_PAUSE: &[i64] = &[
+    libc::SYS_getpid,      // signalling a thread of this process
+    libc::SYS_sched_yield, // waiting for one that is about to answer
+];
+
+/// What the loop asks of KVM to freeze a machine: it reads, and changes nothing.
+const KVM_READS: &[u64] = &[
+    0x8090_ae81, // KVM_GET_REGS
+    0x8138_ae83, // KVM_GET_SREGS
+    0xc008_ae88, // KVM_GET_MSRS
+    0x8400_ae8e, // KVM_GET_LAPIC
+    0x8004_ae98, // KVM_GET_MP_STATE
+    0x8040_ae9f, // KVM_GET_VCPU_EVENTS
+    0x8080_aea1, // KVM_GET_DEBUGREGS
+    0x9000_aea4, // KVM_GET_XSAVE
+    0x8188_aea6, // KVM_GET_XCRS
+    0xaea3,      // KVM_GET_TSC_KHZ
+    0xc208_ae62, // KVM_GET_IRQCHIP
+    0x8070_ae9f, // KVM_GET_PIT2
+    0x8030_ae7c, // KVM_GET_CLOCK
+];
+
+/// The wall of a CPU thread; of one that may be told to pause.
+pub fn vcpu_thread(pauses: bool) -> Result<()> {
+    let pause: &[i64] = if pauses { &[libc::SYS_rt_sigreturn, libc::SYS_sched_yield] } else { &[] };
+    apply(&[COMMON, pause].concat(), vec![(libc::SYS_ioctl, only(KVM_RUN)?)])
 }
 
 /// A call is allowed with this second argument alone.
 fn only(argument: u64) -> Result<Vec<SeccompRule>> {
-    SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, argument)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map(|rule| vec![rule])
-        .map_err(|e| Error::Confine(e.to_string()))
+    rule(&[(1, argument)]).map(|rule| vec![rule])
 }
 
-/// The wall of the loop that serves devices.
-pub fn io_thread() -> Result<()> {
-    apply(&[COMMON, IO].concat(), Vec::new())
+/// A call is allowed with these arguments, given as position and value.
+fn rule(arguments: &[(u8, u64)]) -> Result<SeccompRule> {
+    let equal = |(position, value): &(u8, u64)| {
+        SeccompCondition::new(*position, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value)
+    };
+    let conditions = arguments.iter().map(equal).collect::<std::result::Result<Vec<_>, _>>();
+    conditions.and_then(SeccompRule::new).map_err(|e| Error::Confine(e.to_string()))
+}
+
+/// The wall of the loop that serves devices; of one that may be told to freeze the machine.
+pub fn io_thread(freezes: bool) -> Result<()> {
+    if !freezes {
+        return apply(&[COMMON, IO].concat(), Vec::new());
+    }
+    let reads = KVM_READS.iter().map(|request| rule(&[(1, *request)])).collect::<Result<_>>()?;
+    // To threads of this process, and to none of another.
+    let kick = rule(&[(0, u64::from(std::process::id())), (2, sys::pause_signal() as u64)])?;
+    let conditional = vec![(libc::SYS_ioctl, reads), (libc::SYS_tgkill, vec![kick])];
+    apply(&[COMMON, IO, TO_PAUSE].concat(), conditional)
 }
 
 fn apply(calls: &[i64], conditional: Vec<(i64, Vec<SeccompRule>)>) -> Result<()> {
@@ -126,6 +163,8 @@ mod tests {
         // `ioctl` comes on top.
         assert!(COMMON.len() < 20, "a CPU thread may make {} calls", COMMON.len() + 1);
         assert!(COMMON.len() + IO.len() <= 40, "the device thread may make {}", COMMON.len() + IO.len());
+        // A machine that is to be frozen: `rt_sigreturn` and `sched_yield`; `ioctl` and `tgkill`.
+        assert!(COMMON.len() + 3 <= 20 && COMMON.len() + IO.len() + TO_PAUSE.len() + 2 <= 40);
         let mut all = [COMMON, IO].concat();
         all.sort_unstable();
         all.dedup();

@@ -36,6 +36,9 @@ pub enum Error {
     /// The kernel image cannot be booted.
     #[error("kernel image: {0}")]
     Kernel(String),
+    /// What a frozen machine left cannot be taken up.
+    #[error("the machine's state: {0}")]
+    State(String),
     /// The process could not lock itself in.
     #[error("confinement: {0}")]
     Confine(String),

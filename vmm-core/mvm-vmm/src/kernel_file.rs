@@ -15,34 +15,44 @@ const WORTH_MAPPING: usize = 64 << 10;
 
 /// The image, positioned. The caller does not change the file while a machine runs: images in the cache are
 /// replaced whole, never written.
-pub struct KernelFile(pub File);
+pub struct KernelFile {
+    file: File,
+    map: bool,
+}
+
+impl KernelFile {
+    /// An image. It is read where memory is a file, which is to hold all of it.
+    pub fn new(file: File, map: bool) -> Self {
+        KernelFile { file, map }
+    }
+}
 
 impl Read for KernelFile {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf)
+        self.file.read(buf)
     }
 }
 
 impl Seek for KernelFile {
     fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
-        self.0.seek(pos)
+        self.file.seek(pos)
     }
 }
 
 impl ReadVolatile for KernelFile {
     fn read_volatile<B: BitmapSlice>(&mut self, buf: &mut VolatileSlice<B>) -> Result<usize, VolatileError> {
-        let at = self.0.stream_position().map_err(VolatileError::IOError)?;
-        let len = self.0.metadata().map_err(VolatileError::IOError)?.len().saturating_sub(at);
+        let at = self.file.stream_position().map_err(VolatileError::IOError)?;
+        let len = self.file.metadata().map_err(VolatileError::IOError)?.len().saturating_sub(at);
         // A mapping beyond the end of the file would fault; what is not there is left to the read to report.
         let wanted = buf.len().min(usize::try_from(len).unwrap_or(usize::MAX));
         let pages = wanted & !(sys::PAGE - 1);
-        if pages >= WORTH_MAPPING && sys::map_over(&buf.ptr_guard_mut(), pages, &self.0, at) {
-            self.0.seek(SeekFrom::Start(at + pages as u64)).map_err(VolatileError::IOError)?;
+        if self.map && pages >= WORTH_MAPPING && sys::map_over(&buf.ptr_guard_mut(), pages, &self.file, at) {
+            self.file.seek(SeekFrom::Start(at + pages as u64)).map_err(VolatileError::IOError)?;
             // The loader takes what one call gives for all there is: the last part of a page is read here.
-            self.0.read_exact_volatile(&mut buf.subslice(pages, wanted - pages)?)?;
+            self.file.read_exact_volatile(&mut buf.subslice(pages, wanted - pages)?)?;
             return Ok(wanted);
         }
-        self.0.read_volatile(buf)
+        self.file.read_volatile(buf)
     }
 }
 
@@ -63,7 +73,7 @@ mod tests {
         for (offset, at) in [(0usize, 0x10_0000u64), (sys::PAGE, 0x10_0000), (100, 0x10_0000), (0, 0x10_0010)]
         {
             let mem = boot::memory(64 << 20).unwrap();
-            let mut image = KernelFile(file.try_clone().unwrap());
+            let mut image = KernelFile::new(file.try_clone().unwrap(), true);
             image.seek(SeekFrom::Start(offset as u64)).unwrap();
             let want = &bytes[offset..];
             mem.read_exact_volatile_from(GuestAddress(at), &mut image, want.len()).unwrap();
@@ -86,7 +96,8 @@ mod tests {
         let mem = boot::memory(64 << 20).unwrap();
         let wanted = WORTH_MAPPING * 4;
         assert!(
-            mem.read_exact_volatile_from(GuestAddress(0x10_0000), &mut KernelFile(file), wanted).is_err()
+            mem.read_exact_volatile_from(GuestAddress(0x10_0000), &mut KernelFile::new(file, true), wanted)
+                .is_err()
         );
         let mut all = vec![0; wanted];
         mem.read_slice(&mut all, GuestAddress(0x10_0000)).unwrap();

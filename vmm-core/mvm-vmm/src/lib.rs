@@ -11,6 +11,7 @@ pub mod iov;
 pub mod kernel_file;
 pub mod layout;
 pub mod machine;
+pub mod snapshot;
 pub mod status;
 pub mod sys;
 pub mod vcpu;

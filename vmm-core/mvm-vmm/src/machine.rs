@@ -1,19 +1,24 @@
 //! The recipe of a machine, top to bottom: memory, interrupt controllers, devices, tables, kernel, CPUs. Then one
 //! thread per CPU and one loop for everything else.
 
+mod frozen;
+
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Instant;
 
 use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_pit_config};
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
+use vm_memory::GuestMemoryMmap;
 use vm_superio::Serial;
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
+use self::frozen::{Ended, Snapshot, Threads};
 use crate::bus::{Bus, SerialInterrupt};
 use crate::config::Config;
 use crate::error::{Error, Result, kvm, os};
@@ -30,12 +35,13 @@ use crate::{acpi, boot, confine, layout, sys, vcpu};
 /// What the epoll loop is told about an event: the channel's socket, the end of a CPU, or a queue's notification.
 const TOKEN_CHANNEL: u64 = u64::MAX;
 const TOKEN_EXIT: u64 = u64::MAX - 1;
+const TOKEN_MONITOR: u64 = u64::MAX - 2;
 
 /// A machine that is built and not yet running.
 pub struct Machine {
     config: Config,
     /// Lives as long as its CPUs run.
-    _vm: VmFd,
+    vm: VmFd,
     bus: Arc<Bus>,
     vcpus: Vec<VcpuFd>,
     status: Arc<Status>,
@@ -45,6 +51,8 @@ pub struct Machine {
     /// Kept open: its events belong to the descriptor.
     _channel: UnixStream,
     channel_index: usize,
+    /// What being frozen or restored takes.
+    snapshot: Option<Snapshot>,
     // Guest memory must outlive the VM that maps it.
     _mem: Memory,
 }
@@ -56,7 +64,7 @@ impl Machine {
         let kvm_fd = Kvm::new().map_err(kvm("open /dev/kvm"))?;
         check_capabilities(&kvm_fd)?;
         let vm = kvm_fd.create_vm().map_err(kvm("create a virtual machine"))?;
-        let mem = Memory::new(boot::memory(u64::from(config.memory_mb) << 20)?);
+        let mem = Memory::new(memory(&config)?);
         sys::map_memory(&vm, &mem)?;
         create_interrupt_controllers(&vm)?;
 
@@ -87,19 +95,17 @@ impl Machine {
             .map_err(kvm("register the console's interrupt"))?;
         let serial = Serial::new(SerialInterrupt(serial_line), sys::take_file(config.console_fd));
 
-        let rsdp = acpi::write_tables(&mem, config.vcpus, transports.len())?;
-        let mut kernel = KernelFile(File::open(&config.kernel).map_err(os("open the kernel image"))?);
-        let mut initrd = sys::take_file(config.initrd_fd);
-        let entry = boot::load(&mem, &mut kernel, &mut initrd, &config.cmdline, rsdp)?;
+        let entry = load(&config, &mem, transports.len())?;
         let supported =
             kvm_fd.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(kvm("list CPU features"))?;
         let vcpus = (0..config.vcpus)
             .map(|id| vcpu::create(&vm, id, config.vcpus, &supported, &mem, entry))
             .collect::<Result<Vec<VcpuFd>>>()?;
         let bus = Arc::new(Bus::new(serial, transports));
+        let snapshot = config.snapshot.as_ref().map(|s| Snapshot::new(s, &kvm_fd, supported)).transpose()?;
         Ok(Machine {
             config,
-            _vm: vm,
+            vm,
             bus,
             vcpus,
             status,
@@ -107,6 +113,7 @@ impl Machine {
             notifications,
             _channel: channel,
             channel_index,
+            snapshot,
             _mem: mem,
         })
     }
@@ -118,35 +125,53 @@ impl Machine {
         if self.config.confine {
             confine::process(self.config.memory_mb)?;
         }
-        let (sender, exits) = mpsc::channel();
-        for (id, mut vcpu) in std::mem::take(&mut self.vcpus).into_iter().enumerate() {
-            let (bus, status) = (Arc::clone(&self.bus), Arc::clone(&self.status));
-            let (sender, event) = (sender.clone(), exit_event.try_clone().map_err(os("copy an event"))?);
-            let confined = self.config.confine;
-            std::thread::Builder::new()
-                .name(format!("vcpu{id}"))
-                .spawn(move || {
-                    let confined = if confined { confine::vcpu_thread() } else { Ok(()) };
-                    let exit = match confined {
-                        Ok(()) => vcpu::run(&mut vcpu, &bus, &status),
-                        Err(e) => Exit::Failed(e.to_string()),
-                    };
-                    let _ = sender.send(exit);
-                    let _ = event.write(1);
-                })
-                .map_err(os("start a CPU's thread"))?;
+        if !self.restore_if_told()? {
+            return Ok(Exit::Stopped);
         }
+        let freezes = self.snapshot.as_ref().is_some_and(|snapshot| !snapshot.restore);
+        if let (true, Some(snapshot)) = (freezes, &self.snapshot) {
+            watch(&self.epoll, snapshot.monitor.as_raw_fd(), EventSet::IN, TOKEN_MONITOR)?;
+            sys::catch_pause_signal()?;
+        }
+        let threads = self.start(&exit_event, freezes)?;
         if self.config.confine {
-            confine::io_thread()?;
+            confine::io_thread(freezes)?;
         }
-        let exit = self.serve(&exits);
+        let exit = self.serve(&threads);
         self.status.exit(&exit);
         // The CPUs' threads end with the process; nothing of the machine is worth an orderly farewell.
         Ok(exit)
     }
 
+    /// One thread for each CPU.
+    fn start(&mut self, exit_event: &EventFd, pauses: bool) -> Result<Threads> {
+        let (sender, ended) = mpsc::channel();
+        let pause = Arc::new(AtomicBool::new(false));
+        let mut handles = Vec::new();
+        for (id, mut vcpu) in std::mem::take(&mut self.vcpus).into_iter().enumerate() {
+            let (bus, status, pause) = (Arc::clone(&self.bus), Arc::clone(&self.status), Arc::clone(&pause));
+            let (sender, event) = (sender.clone(), exit_event.try_clone().map_err(os("copy an event"))?);
+            let confined = self.config.confine;
+            let body = move || {
+                let confined = if confined { confine::vcpu_thread(pauses) } else { Ok(()) };
+                let exit = match confined {
+                    Ok(()) => vcpu::run(&mut vcpu, &bus, &status, &pause),
+                    Err(e) => Some(Exit::Failed(e.to_string())),
+                };
+                let paused = exit.is_none();
+                let _ = sender.send(exit.map_or_else(|| Ended::Paused(id, vcpu), Ended::Exit));
+                if !paused {
+                    let _ = event.write(1);
+                }
+            };
+            let thread = std::thread::Builder::new().name(format!("vcpu{id}")).spawn(body);
+            handles.push(thread.map_err(os("start a CPU's thread"))?);
+        }
+        Ok(Threads { handles, ended, pause })
+    }
+
     /// Everything that is not a CPU: queue notifications, the channel, the end.
-    fn serve(&self, exits: &mpsc::Receiver<Exit>) -> Exit {
+    fn serve(&self, threads: &Threads) -> Exit {
         let mut events = vec![EpollEvent::default(); 32];
         loop {
             let count = match self.epoll.wait(-1, &mut events) {
@@ -156,7 +181,8 @@ impl Machine {
             };
             for event in &events[..count] {
                 match event.data() {
-                    TOKEN_EXIT => return exits.try_recv().unwrap_or(Exit::Stopped),
+                    TOKEN_EXIT => return threads.exit(),
+                    TOKEN_MONITOR => return self.freeze(threads),
                     // The supervisor's end of the channel is what this machine lives for.
                     TOKEN_CHANNEL if hung_up(event.event_set()) => return Exit::Stopped,
                     TOKEN_CHANNEL => {
@@ -173,6 +199,27 @@ impl Machine {
             }
         }
     }
+}
+
+/// Anonymous memory, or the file of a machine that is to be frozen or was.
+fn memory(config: &Config) -> Result<GuestMemoryMmap> {
+    let bytes = u64::from(config.memory_mb) << 20;
+    match &config.snapshot {
+        None => boot::memory(bytes),
+        Some(snapshot) => boot::memory_in(sys::take_file(snapshot.memory_fd), bytes),
+    }
+}
+
+/// Fills memory with all that a kernel finds at its start; `None` where it holds a machine that was frozen.
+fn load(config: &Config, mem: &Memory, devices: usize) -> Result<Option<u64>> {
+    let mut initrd = sys::take_file(config.initrd_fd);
+    if config.snapshot.as_ref().is_some_and(|snapshot| snapshot.restore) {
+        return Ok(None);
+    }
+    let rsdp = acpi::write_tables(mem, config.vcpus, devices)?;
+    let image = File::open(&config.kernel).map_err(os("open the kernel image"))?;
+    let mut kernel = KernelFile::new(image, config.snapshot.is_none());
+    boot::load(mem, &mut kernel, &mut initrd, &config.cmdline, rsdp).map(Some)
 }
 
 /// Layers and scratch disk, then the channel, entropy and the balloon.

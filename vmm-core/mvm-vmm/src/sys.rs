@@ -7,10 +7,11 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use kvm_bindings::kvm_userspace_memory_region;
-use kvm_ioctls::VmFd;
+use kvm_bindings::{kvm_userspace_memory_region, kvm_xsave};
+use kvm_ioctls::{VcpuFd, VmFd};
 use vm_memory::volatile_memory::PtrGuardMut;
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 
 use crate::error::{Error, Result, kvm};
 use crate::virtio::Memory;
@@ -66,16 +67,39 @@ pub fn map_over(target: &PtrGuardMut, len: usize, file: &File, offset: u64) -> b
 /// Gives whole pages of guest memory back to the host; parts of pages and what is not memory stay as they are.
 /// The guest reads zeros there, or what its kernel image held, until it writes.
 pub fn release(mem: &GuestMemoryMmap, at: GuestAddress, len: usize) {
+    // Of memory that is a file, the file gives the pages back.
+    let in_file = mem.iter().any(|region| region.file_offset().is_some());
+    let advice = if in_file { libc::MADV_REMOVE } else { libc::MADV_DONTNEED };
     for slice in mem.get_slices(at, len).map_while(std::result::Result::ok) {
         let guard = slice.ptr_guard_mut();
         let start = (guard.as_ptr() as usize).next_multiple_of(PAGE);
         let end = (guard.as_ptr() as usize + guard.len()) & !(PAGE - 1);
         if start < end {
-            // SAFETY: the range lies inside a live private mapping of guest memory; its contents become zeros or
-            // the mapped file's, which is a write like any other that the guest's memory may see at any time.
-            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+            // SAFETY: the range lies inside a live mapping of guest memory; its contents become zeros or the mapped
+            // file's, which is a write like any other that the guest's memory may see at any time.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, advice) };
         }
     }
+}
+
+/// Sets a CPU's extended state.
+pub fn set_xsave(vcpu: &VcpuFd, xsave: &kvm_xsave) -> Result<()> {
+    // SAFETY: KVM reads more than the structure only for features that a process has to ask for; none is.
+    unsafe { vcpu.set_xsave(xsave) }.map_err(kvm("set the extended state"))
+}
+
+/// The signal that has a CPU's thread leave the guest.
+pub fn pause_signal() -> i32 {
+    SIGRTMIN()
+}
+
+/// Has that signal interrupt a thread and do nothing else.
+pub fn catch_pause_signal() -> Result<()> {
+    extern "C" fn nothing(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+    register_signal_handler(pause_signal(), nothing).map_err(|e| Error::Os {
+        what: "catch the signal that pauses a CPU",
+        source: io::Error::from_raw_os_error(e.errno()),
+    })
 }
 
 /// Fills a buffer from the host's entropy.

@@ -1,5 +1,7 @@
 //! Virtual CPUs: the state in which PVH starts the first one, and the loop that runs each.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kvm_bindings::{CpuId, Msrs, kvm_fpu, kvm_msr_entry, kvm_regs, kvm_segment};
 use kvm_ioctls::{Cap, VcpuExit, VcpuFd, VmFd};
 use vm_memory::GuestMemoryMmap;
@@ -24,14 +26,14 @@ const APIC_EXTINT: u32 = 0x700;
 const APIC_NMI: u32 = 0x400;
 
 /// Creates and configures a virtual CPU; the first one starts at `entry`, the others wait for its start-up
-/// interrupt.
+/// interrupt. Without an entry all wait for the state of a machine that was frozen.
 pub fn create(
     vm: &VmFd,
     id: u8,
     vcpus: u8,
     supported: &CpuId,
     mem: &GuestMemoryMmap,
-    entry: u64,
+    entry: Option<u64>,
 ) -> Result<VcpuFd> {
     let vcpu = vm.create_vcpu(u64::from(id)).map_err(kvm("create a virtual CPU"))?;
     // KVM leaves it out of what it supports, because it takes an interrupt controller in the kernel; there is one.
@@ -39,7 +41,7 @@ pub fn create(
     vcpu.set_cpuid2(&cpuid(supported, id, vcpus, deadline)).map_err(kvm("set CPUID"))?;
     set_msrs(&vcpu)?;
     set_local_apic(&vcpu)?;
-    if id == 0 {
+    if let (0, Some(entry)) = (id, entry) {
         set_entry(&vcpu, mem, entry)?;
     }
     Ok(vcpu)
@@ -131,33 +133,42 @@ fn set_entry(vcpu: &VcpuFd, mem: &GuestMemoryMmap, entry: u64) -> Result<()> {
     vcpu.set_fpu(&fpu).map_err(kvm("set the floating-point state"))
 }
 
-/// Runs a virtual CPU until the guest stops the machine; says why it did.
-pub fn run(vcpu: &mut VcpuFd, bus: &Bus, status: &Status) -> Exit {
+/// Runs a virtual CPU until the guest stops the machine, and says why it did; `None` when it is to pause. It is then
+/// between two instructions, with nothing left to be done for the last one: KVM finishes that before it looks for
+/// signals.
+pub fn run(vcpu: &mut VcpuFd, bus: &Bus, status: &Status, pause: &AtomicBool) -> Option<Exit> {
     status.entered();
     loop {
         let exit = match vcpu.run() {
             Ok(exit) => exit,
-            Err(e) if matches!(e.errno(), libc::EINTR | libc::EAGAIN) => continue,
-            Err(e) => return Exit::Failed(format!("KVM could not run the CPU: {e}")),
+            Err(e) if matches!(e.errno(), libc::EINTR | libc::EAGAIN) => {
+                if pause.load(Ordering::SeqCst) {
+                    return None;
+                }
+                continue;
+            }
+            Err(e) => return Some(Exit::Failed(format!("KVM could not run the CPU: {e}"))),
         };
         match exit {
             VcpuExit::IoIn(port, data) => bus.port_read(port, data),
             VcpuExit::IoOut(port, data) => {
                 if let Some(exit) = bus.port_write(port, data) {
-                    return exit;
+                    return Some(exit);
                 }
             }
             VcpuExit::MmioRead(address, data) => bus.mmio_read(address, data),
             VcpuExit::MmioWrite(address, data) => bus.mmio_write(address, data),
             // A triple fault; in guests that an emulating KVM runs it comes back as an internal error.
-            VcpuExit::Shutdown => return Exit::Failed("the guest's CPU shut down (triple fault)".into()),
-            VcpuExit::InternalError => return Exit::Failed("KVM could not emulate the guest".into()),
-            VcpuExit::FailEntry(reason, _) => {
-                return Exit::Failed(format!("the hardware refused the guest's state ({reason:#x})"));
+            VcpuExit::Shutdown => {
+                return Some(Exit::Failed("the guest's CPU shut down (triple fault)".into()));
             }
-            VcpuExit::SystemEvent(kind, _) => return Exit::from_system_event(kind),
+            VcpuExit::InternalError => return Some(Exit::Failed("KVM could not emulate the guest".into())),
+            VcpuExit::FailEntry(reason, _) => {
+                return Some(Exit::Failed(format!("the hardware refused the guest's state ({reason:#x})")));
+            }
+            VcpuExit::SystemEvent(kind, _) => return Some(Exit::from_system_event(kind)),
             VcpuExit::Hlt | VcpuExit::Intr | VcpuExit::IrqWindowOpen | VcpuExit::Nmi => {}
-            other => return Exit::Failed(format!("unexpected exit {other:?}")),
+            other => return Some(Exit::Failed(format!("unexpected exit {other:?}"))),
         }
     }
 }

@@ -5,23 +5,11 @@
 
 mod guest;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use guest::{Guest, PATIENCE, Setup, boot, boot_by, boot_with, out, say};
-
-/// Whether there is a KVM to try. In the outer machine there is, or the test fails.
-fn kvm() -> bool {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
-    let Err(error) = opened else { return true };
-    assert!(std::env::var_os("MVM_BOOT_TESTS").is_none(), "/dev/kvm: {error}");
-    let name = std::thread::current().name().unwrap_or_default().to_owned();
-    // Past what captures the output of a test: nothing is skipped in silence.
-    let _ =
-        writeln!(std::io::stderr(), "NOT TRIED: {name}: /dev/kvm: {error}; `cargo xtask test kvm` tries it");
-    false
-}
+use guest::{Guest, PATIENCE, Setup, boot, boot_by, boot_with, kvm, out, say};
 
 #[test]
 fn a_guest_prints_and_powers_off() {

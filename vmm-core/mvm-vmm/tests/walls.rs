@@ -5,7 +5,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
-use mvm_vmm::confine;
+use mvm_vmm::{confine, sys};
+use vmm_sys_util::signal::Killable;
 
 const ACT: &str = "MVM_WALL_ACT";
 const OPEN: &str = "MVM_WALL_OPEN";
@@ -46,8 +47,14 @@ fn inside() {
     }
     let held = match act.as_str() {
         "control" => {
-            confine::io_thread().unwrap();
+            confine::io_thread(false).unwrap();
             true
+        }
+        "control-freezer" => {
+            sys::catch_pause_signal().unwrap();
+            let (thread, _hold) = a_thread();
+            confine::io_thread(true).unwrap();
+            thread.kill(sys::pause_signal()).is_ok()
         }
         // Landlock, limits and lost capabilities answer with an error, since seccomp is not yet in force.
         "landlock-read" => std::fs::read("/proc/self/status").is_err(),
@@ -67,9 +74,9 @@ fn inside() {
             rustix::process::dumpable_behavior().unwrap() == rustix::process::DumpableBehavior::NotDumpable
         }
         "namespaces" => namespaces().iter().zip(&before).all(|(now, before)| now != before),
-        "may-make-namespaces" => mvm_vmm::sys::own_namespaces(),
+        "may-make-namespaces" => sys::own_namespaces(),
         "may-become-nobody" => {
-            mvm_vmm::sys::become_nobody();
+            sys::become_nobody();
             !rustix::process::geteuid().is_root()
         }
         "parent" => {
@@ -77,17 +84,16 @@ fn inside() {
             signal == Some(rustix::process::Signal::KILL)
         }
         other => {
-            if let Some(act) = other.strip_prefix("vcpu-") {
-                if !open {
-                    confine::vcpu_thread().unwrap();
-                }
-                forbidden(act);
-            } else if let Some(act) = other.strip_prefix("io-") {
-                if !open {
-                    confine::io_thread().unwrap();
-                }
-                forbidden(act);
+            // The lists of a machine that runs, and of one that is to be frozen.
+            let (thread, act) = other.split_once('-').unwrap();
+            sys::catch_pause_signal().unwrap();
+            let (target, _hold) = a_thread();
+            match thread {
+                _ if open => {}
+                "vcpu" | "pausing" => confine::vcpu_thread(thread == "pausing").unwrap(),
+                _ => confine::io_thread(thread == "freezer").unwrap(),
             }
+            forbidden(act, &target);
             false
         }
     };
@@ -106,6 +112,15 @@ fn denied(error: std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::PermissionDenied
 }
 
+/// A thread of this process, for as long as the sender lives.
+fn a_thread() -> (std::thread::JoinHandle<()>, std::sync::mpsc::Sender<()>) {
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let wait = move || {
+        let _ = receiver.recv();
+    };
+    (std::thread::spawn(wait), sender)
+}
+
 fn too_many_files() -> bool {
     let mut held = Vec::new();
     // Two each: more than the wall lets through, fewer than any system does.
@@ -118,8 +133,11 @@ fn too_many_files() -> bool {
     false
 }
 
-fn forbidden(act: &str) {
+fn forbidden(act: &str, thread: &std::thread::JoinHandle<()>) {
     match act {
+        // One that does nothing by default.
+        "signal" => drop(thread.kill(rustix::process::Signal::WINCH.as_raw())),
+        "pause" => drop(thread.kill(sys::pause_signal())),
         "open" => drop(std::fs::File::open("/dev/null")),
         "socket" => drop(std::net::UdpSocket::bind("127.0.0.1:0")),
         "exec" => drop(Command::new("/proc/self/exe").arg("--list").output()),
@@ -132,8 +150,10 @@ fn forbidden(act: &str) {
 
 #[test]
 fn what_the_loop_needs_is_allowed() {
-    let status = attempt("control", false);
-    assert_eq!(status.code(), Some(HELD), "{status}");
+    for control in ["control", "control-freezer"] {
+        let status = attempt(control, false);
+        assert_eq!(status.code(), Some(HELD), "{control}: {status}");
+    }
 }
 
 #[test]
@@ -200,9 +220,13 @@ fn it_ends_with_its_supervisor() {
 
 #[test]
 fn system_calls_that_are_not_listed_kill() {
-    for thread in ["vcpu", "io"] {
-        for act in ["open", "exec", "ioctl", "kill", "epoll"] {
+    for thread in ["vcpu", "io", "pausing", "freezer"] {
+        for act in ["open", "exec", "ioctl", "kill", "epoll", "signal"] {
             killed(&format!("{thread}-{act}"));
         }
+    }
+    // Who is not to be frozen pauses nobody, and a CPU pauses no other.
+    for thread in ["vcpu", "io", "pausing"] {
+        killed(&format!("{thread}-pause"));
     }
 }

@@ -89,6 +89,9 @@ impl Device for Balloon {
     fn reset(&mut self) {
         self.active = None;
     }
+    fn active(&self) -> Option<&Active> {
+        self.active.as_ref()
+    }
     fn notify(&mut self, queue: usize) -> Result<(), Broken> {
         let Some(mut active) = self.active.take() else { return Ok(()) };
         let result = if active.queues[queue].ready() { Balloon::drain(&mut active, queue) } else { Ok(()) };

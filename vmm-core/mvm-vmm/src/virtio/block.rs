@@ -121,6 +121,9 @@ impl Device for Block {
     fn reset(&mut self) {
         self.active = None;
     }
+    fn active(&self) -> Option<&Active> {
+        self.active.as_ref()
+    }
     fn notify(&mut self, _: usize) -> Result<(), Broken> {
         let Some(mut active) = self.active.take() else { return Ok(()) };
         let result = self.drain(&mut active);

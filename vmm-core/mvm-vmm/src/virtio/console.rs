@@ -5,12 +5,14 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
+use serde::{Deserialize, Serialize};
 use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestMemoryMmap};
 
 use super::{Active, Broken, Device, Memory, VERSION_1};
 use crate::iov::{Pieces, Transfer};
+use crate::snapshot::devices::Buffer;
 
 /// `VIRTIO_CONSOLE_F_MULTIPORT`
 const MULTIPORT: u64 = 1 << 1;
@@ -51,6 +53,28 @@ struct Transmitting {
     head: u16,
     descriptors: Vec<Descriptor>,
     sent: usize,
+}
+
+/// What it keeps in a snapshot. The socket is another in each life, and open.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    open: bool,
+    control: Vec<Vec<u8>>,
+    /// Head, bytes sent, buffers.
+    transmitting: Option<(u16, usize, Vec<Buffer>)>,
+}
+
+impl From<&Console> for Saved {
+    fn from(console: &Console) -> Saved {
+        let transmitting = console.transmitting.as_ref();
+        Saved {
+            open: console.open,
+            control: console.control.clone(),
+            transmitting: transmitting
+                .map(|t| (t.head, t.sent, t.descriptors.iter().map(Buffer::from).collect())),
+        }
+    }
 }
 
 impl Console {
@@ -246,6 +270,23 @@ impl Device for Console {
         self.control.clear();
         self.transmitting = None;
         self.open = false;
+    }
+    fn active(&self) -> Option<&Active> {
+        self.active.as_ref()
+    }
+    fn save(&self) -> serde_json::Value {
+        serde_json::to_value(Saved::from(self)).unwrap_or_default()
+    }
+    fn restore(&mut self, saved: &serde_json::Value) -> Result<(), Broken> {
+        let saved = Saved::deserialize(saved).map_err(|_| Broken("a channel of another kind"))?;
+        self.open = saved.open;
+        self.control = saved.control;
+        self.transmitting = saved.transmitting.map(|(head, sent, buffers)| Transmitting {
+            head,
+            descriptors: buffers.iter().map(Descriptor::from).collect(),
+            sent,
+        });
+        Ok(())
     }
     fn notify(&mut self, queue: usize) -> Result<(), Broken> {
         let Some(mut active) = self.active.take() else { return Ok(()) };

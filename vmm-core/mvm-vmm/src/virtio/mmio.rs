@@ -4,6 +4,9 @@ use virtio_bindings::virtio_config as status;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::GuestMemoryMmap;
 
+use crate::error::Error;
+use crate::snapshot::devices::Transport as Saved;
+
 use super::{Active, Broken, Device, Interrupt, Memory};
 
 const MAGIC: u32 = 0x7472_6976;
@@ -197,6 +200,55 @@ impl Transport {
             interrupt: self.interrupt.clone(),
         });
         self.settle(result);
+    }
+
+    /// What a driver has made of the window, for a snapshot.
+    pub fn save(&self) -> Saved {
+        let held = self.device.active().map(|active| &active.queues);
+        Saved {
+            device: self.device.id(),
+            status: self.status,
+            driver_features: self.driver_features,
+            selectors: [self.device_feature_page, self.driver_feature_page, self.queue_select],
+            interrupt: self.interrupt.status(),
+            active: self.active,
+            device_active: held.is_some(),
+            queues: held.unwrap_or(&self.queues).iter().map(Into::into).collect(),
+            private: self.device.save(),
+        }
+    }
+
+    /// Takes that up, in a window that no driver has touched; then looks at every queue, since notifications that
+    /// were on their way are lost.
+    pub fn restore(&mut self, saved: &Saved) -> Result<(), Error> {
+        let unfit = |why: &str| Error::State(format!("virtio device {}: {why}", saved.device));
+        let mut queues = saved.queues.iter().map(Queue::try_from).collect::<Result<Vec<Queue>, Error>>()?;
+        let fresh = fresh_queues(self.device.as_ref());
+        let sizes = |queues: &[Queue]| queues.iter().map(Queue::max_size).collect::<Vec<u16>>();
+        if saved.device != self.device.id() || sizes(&queues) != sizes(&fresh) {
+            return Err(unfit("it is another"));
+        }
+        let mem: &GuestMemoryMmap = &self.mem;
+        if queues.iter().any(|q| q.ready() && saved.device_active && !q.is_valid(mem)) {
+            return Err(unfit("a queue lies outside memory"));
+        }
+        self.status = saved.status;
+        self.driver_features = saved.driver_features;
+        [self.device_feature_page, self.driver_feature_page, self.queue_select] = saved.selectors;
+        if saved.device_active {
+            let given = Active {
+                mem: Memory::clone(&self.mem),
+                queues: std::mem::take(&mut queues),
+                interrupt: self.interrupt.clone(),
+            };
+            self.device.activate(given).map_err(|e| unfit(e.0))?;
+        }
+        self.queues = queues;
+        self.device.restore(&saved.private).map_err(|e| unfit(e.0))?;
+        self.active = saved.active;
+        self.interrupt.restore(saved.interrupt);
+        (0..self.queue_count()).for_each(|queue| self.notify(queue));
+        Ok(())
     }
 
     fn reset(&mut self) {

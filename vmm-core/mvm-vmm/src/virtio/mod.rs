@@ -5,6 +5,8 @@ pub mod balloon;
 pub mod block;
 pub mod console;
 #[cfg(test)]
+mod frozen_tests;
+#[cfg(test)]
 mod hostile_tests;
 pub mod mmio;
 pub mod rng;
@@ -55,6 +57,15 @@ impl Interrupt {
         self.status.load(Ordering::SeqCst)
     }
 
+    /// Takes up the status of a machine that was frozen. What was pending may have been on its way then: it is said
+    /// again, which a driver that has seen it does not mind.
+    fn restore(&self, status: u32) {
+        self.status.store(status, Ordering::SeqCst);
+        if status != 0 {
+            let _ = self.line.write(1);
+        }
+    }
+
     fn acknowledge(&self, bits: u32) {
         self.status.fetch_and(!bits, Ordering::SeqCst);
     }
@@ -94,6 +105,16 @@ pub trait Device: Send {
     fn activate(&mut self, active: Active) -> Result<(), Broken>;
     /// The driver has reset the device.
     fn reset(&mut self);
+    /// What it was given, while it has it.
+    fn active(&self) -> Option<&Active>;
+    /// What it keeps beside its queues, for a snapshot.
+    fn save(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+    /// Takes that back, in a device as it was made.
+    fn restore(&mut self, _: &serde_json::Value) -> Result<(), Broken> {
+        Ok(())
+    }
     /// The driver notified a queue.
     fn notify(&mut self, queue: usize) -> Result<(), Broken>;
     /// What the device serves outside the guest (a socket) is ready.

@@ -34,6 +34,9 @@ impl Device for Rng {
     fn reset(&mut self) {
         self.active = None;
     }
+    fn active(&self) -> Option<&Active> {
+        self.active.as_ref()
+    }
     fn notify(&mut self, _: usize) -> Result<(), Broken> {
         let Some(active) = &mut self.active else { return Ok(()) };
         let mem = active.mem.clone();

@@ -12,6 +12,18 @@ use std::time::{Duration, Instant};
 /// How long anything may take on a busy machine before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(100);
 
+/// Whether there is a KVM to try. In the outer machine there is, or the test fails.
+pub fn kvm() -> bool {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
+    let Err(error) = opened else { return true };
+    assert!(std::env::var_os("MVM_BOOT_TESTS").is_none(), "/dev/kvm: {error}");
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
+    // Past what captures the output of a test: nothing is skipped in silence.
+    let _ =
+        writeln!(std::io::stderr(), "NOT TRIED: {name}: /dev/kvm: {error}; `cargo xtask test kvm` tries it");
+    false
+}
+
 /// Where the guest's code is loaded.
 const LOAD: u32 = 0x10_0000;
 
@@ -90,7 +102,7 @@ pub struct Guest {
 }
 
 /// Descriptors without close-on-exec, so that the program inherits them.
-fn inheritable(file: impl Into<OwnedFd>) -> OwnedFd {
+pub fn inheritable(file: impl Into<OwnedFd>) -> OwnedFd {
     let copy = rustix::io::dup(file.into()).unwrap();
     rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty()).unwrap();
     copy
