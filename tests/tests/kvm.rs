@@ -19,11 +19,13 @@ use mvm_tests::world::{World, broken, programs};
 const SUITES: &[(&str, u32, &str)] = &[
     ("walls", 120, ""),
     ("tiny_guests", 200, ""),
+    ("frozen_guests", 120, ""),
     ("stock_kernels", 200, ""),
     ("auto", 120, ""),
     ("outcomes", 300, ""),
     ("policy", 300, ""),
     ("balloon", 300, ""),
+    ("snapshots", 300, ""),
     ("interrupt", 300, "killed_vmm"),
 ];
 /// What takes a minute each and runs elsewhere as well: not here, unless it is named. The first waits for time limits of
@@ -34,6 +36,7 @@ const DECLARING: &[&str] = &[
     include_str!("outcomes.rs"),
     include_str!("policy.rs"),
     include_str!("balloon.rs"),
+    include_str!("snapshots.rs"),
     include_str!("../src/world.rs"),
 ];
 /// Modules of the kernel's package that make a hypervisor of it, in load order.

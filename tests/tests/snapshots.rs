@@ -285,7 +285,7 @@ fn a_module_that_connects_when_it_is_imported_is_not_frozen() {
 #[test]
 #[ignore = "boots a guest: cargo xtask test boot"]
 fn a_freeze_whose_supervisor_is_killed_leaves_nothing_and_the_run_goes_on() {
-    let world = World::with_app(&LIVES.replace("lives", "killed"));
+    let world = World::with_app(&LIVES.replace("name=\"lives\"", "name=\"killed\""));
     // On a host that stalls at the wrong moment the kill comes too late: the freeze is over, and it is tried again.
     for _ in 0..10 {
         let out = run_whose_freeze_is_killed(&world).expect(0);

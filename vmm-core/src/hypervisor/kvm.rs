@@ -1,13 +1,22 @@
 //! Our own VMM on KVM, `mvm-vmm`: one process per guest, found beside this program.
 
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use agent_protocol::{PORT_NAME, SCRATCH_SERIAL, layer_serial};
 
-use super::{Hypervisor, Probe, VmSpec, command_line};
+use super::{Hypervisor, Probe, Snapshots, VmSpec, command_line};
 use crate::{Error, ErrorKind, Result, programs};
+
+/// How long the VMM may take to stop its CPUs and write its state, or to read one: it is some hundred kilobytes.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest answer that is read.
+const MAX_ANSWER: u64 = 4096;
 
 /// The VMM.
 #[derive(Debug)]
@@ -59,10 +68,50 @@ impl Hypervisor for Kvm {
             "channel_fd": spec.channel.as_raw_fd(),
             "channel_name": PORT_NAME,
             "console_fd": spec.console.as_raw_fd(),
+            "snapshot": spec.snapshot.as_ref().map(|snapshot| serde_json::json!({
+                "memory_fd": snapshot.memory.as_raw_fd(),
+                "state_fd": snapshot.state.as_raw_fd(),
+                "monitor_fd": snapshot.monitor.as_raw_fd(),
+                "restore": snapshot.restore,
+            })),
         });
         let mut command = Command::new(&self.program);
         command.env_clear().arg(config.to_string());
         Ok(command)
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
+    }
+}
+
+impl Snapshots for Kvm {
+    fn program(&self) -> &Path {
+        &self.program
+    }
+
+    fn freeze(&self, monitor: &UnixStream, _: &File) -> Result<()> {
+        tell(monitor, "freeze\n")
+    }
+
+    fn restore(&self, monitor: &UnixStream, _: RawFd) -> Result<()> {
+        tell(monitor, "restore\n")
+    }
+}
+
+/// Says a word on the monitor and waits until it is done.
+fn tell(mut monitor: &UnixStream, word: &str) -> Result<()> {
+    let doing = if word == "freeze\n" { "freezing the machine" } else { "restoring the machine" };
+    let failed =
+        |why: &dyn std::fmt::Display| Error::new(ErrorKind::Boot, format!("{doing}: mvm-vmm: {why}"));
+    monitor.set_read_timeout(Some(PATIENCE)).map_err(|e| failed(&e))?;
+    monitor.write_all(word.as_bytes()).map_err(|e| failed(&e))?;
+    let mut answer = String::new();
+    BufReader::new(monitor.take(MAX_ANSWER)).read_line(&mut answer).map_err(|e| failed(&e))?;
+    match answer.trim_end() {
+        "done" => Ok(()),
+        "" => Err(failed(&"it has ended")),
+        why => Err(failed(&why)),
     }
 }
 
@@ -100,5 +149,42 @@ mod tests {
         assert_eq!(serials, [layer_serial(0), layer_serial(1), SCRATCH_SERIAL.to_owned()]);
         assert_eq!(disks.iter().filter(|d| d["read_only"] == false).count(), 1);
         assert_eq!(config["vcpus"], 2);
+        assert_eq!(config["snapshot"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_machine_that_is_to_be_frozen_has_its_files_and_one_that_was_says_so() {
+        for restore in [false, true] {
+            let (monitor, _ours) = UnixStream::pair().unwrap();
+            let file = || File::open("/dev/null").unwrap();
+            let snapshot =
+                crate::hypervisor::SnapshotSpec { memory: file(), state: file(), monitor, restore };
+            let spec = VmSpec { snapshot: Some(snapshot), ..crate::hypervisor::qemu::tests::spec() };
+            let command = Kvm { program: "mvm-vmm".into() }.command(&spec).unwrap();
+            let text = command.get_args().next().unwrap().to_string_lossy().into_owned();
+            let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(config["snapshot"]["restore"], restore);
+            let memory = spec.snapshot.as_ref().unwrap().memory.as_raw_fd();
+            assert_eq!(config["snapshot"]["memory_fd"], memory);
+        }
+    }
+
+    #[test]
+    fn what_the_vmm_answers_is_told() {
+        let answered = |line: &'static str| {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let vmm = std::thread::spawn(move || {
+                let mut word = [0; 7];
+                theirs.read_exact(&mut word).unwrap();
+                theirs.write_all(line.as_bytes()).unwrap();
+                word
+            });
+            let result = Kvm { program: "mvm-vmm".into() }.freeze(&ours, &File::open("/dev/null").unwrap());
+            assert_eq!(&vmm.join().unwrap(), b"freeze\n");
+            result.map_err(|e| e.to_string())
+        };
+        assert_eq!(answered("done\n"), Ok(()));
+        assert!(answered("a CPU does not pause\n").unwrap_err().contains("a CPU does not pause"));
+        assert!(answered("").unwrap_err().contains("it has ended"));
     }
 }
