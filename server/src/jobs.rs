@@ -14,11 +14,12 @@ use tower_lsp::ls_types::*;
 use vmm_core::machine::Output;
 use vmm_core::{Context, ErrorKind, Event, Reporter, Stage};
 
+use crate::ahead::{self, Ahead};
 use crate::edge::Reply;
 use crate::inbox::Inbox;
 use crate::outbox::Key;
 use crate::protocol::OutputParams;
-use crate::runner::{JobKind, JobRequest, JobResult};
+use crate::runner::{JobKind, JobRequest, JobResult, shorten};
 use crate::session::Session;
 
 /// Output that waits for the loop beyond this is dropped and counted.
@@ -49,6 +50,8 @@ struct Job {
     message: String,
     task: JoinHandle<()>,
     live: Arc<Live>,
+    /// What was asked for.
+    request: JobRequest,
 }
 
 /// Jobs, their runtime and what is remembered of earlier ones.
@@ -57,6 +60,7 @@ pub struct Jobs {
     running: HashMap<u64, Job>,
     next: u64,
     runtime: Option<Runtime>,
+    pub(crate) ahead: Vec<Ahead>,
     last_results: HashMap<(Uri, String), String>,
     last_arguments: HashMap<(Uri, String), Value>,
 }
@@ -179,8 +183,14 @@ impl Jobs {
         chosen.map(|(_, job)| job.cancel.cancel()).count()
     }
 
+    /// Whether anything runs that somebody asked for.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.running.is_empty()
+    }
+
     /// Cancels all.
-    pub fn cancel_all(&self) {
+    pub fn cancel_all(&mut self) {
+        self.give_up_ahead();
         self.running.values().for_each(|j| j.cancel.cancel());
     }
 
@@ -191,9 +201,11 @@ impl Jobs {
 
     /// Waits until every job has said how it ended.
     pub fn settle(&mut self) {
+        let mut tasks = self.ahead_tasks();
         let Some(runtime) = &self.runtime else { return };
-        for job in self.running.values_mut() {
-            let _ = runtime.block_on(&mut job.task);
+        let jobs = self.running.values_mut().map(|job| &mut job.task);
+        for task in jobs.chain(&mut tasks) {
+            let _ = runtime.block_on(task);
         }
     }
 
@@ -201,10 +213,11 @@ impl Jobs {
     pub fn wait(&mut self, limit: Duration) {
         let Some(runtime) = self.runtime.take() else { return };
         let end = Instant::now() + limit;
-        for (_, job) in self.running.drain() {
+        let ahead = self.ahead_tasks();
+        for task in self.running.drain().map(|(_, job)| job.task).chain(ahead) {
             let left = end.saturating_duration_since(Instant::now());
             // Late or not, there is nobody left to tell.
-            let _ = runtime.block_on(async { tokio::time::timeout(left, job.task).await });
+            let _ = runtime.block_on(async { tokio::time::timeout(left, task).await });
         }
         runtime.shutdown_timeout(Duration::from_millis(200));
     }
@@ -231,13 +244,14 @@ impl Session {
             self.tell(MessageType::WARNING, &format!("mvm: {message}"));
             return reply.send(Err(Error::invalid_params(message)));
         }
+        self.jobs.give_up_ahead();
         self.jobs.next += 1;
         let id = self.jobs.next;
         let live = Arc::new(Live { news: Mutex::default(), inbox: self.inbox.clone(), job: id });
         let cancel = CancellationToken::new();
         let sink = live.clone();
         request.output = Arc::new(move |output| sink.output(output));
-        let kind = request.kind;
+        let (kind, asked) = (request.kind, request.clone());
         let ctx = Context { reporter: Arc::new(JobReporter(live.clone())), cancel: cancel.clone() };
         let future = self.runner.start(request, ctx);
         let inbox = self.inbox.clone();
@@ -256,7 +270,8 @@ impl Session {
             inbox.task(move |s| s.job_ended(id, result));
         });
         let message = format!("{} {name}", kind.verb());
-        let job = Job { kind, uri, name, cancel, reply, token, begun: false, message, task, live };
+        let job =
+            Job { kind, uri, name, cancel, reply, token, begun: false, message, task, live, request: asked };
         self.jobs.running.insert(id, job);
         self.begin_progress(id);
         self.lenses_changed();
@@ -337,15 +352,17 @@ impl Session {
     fn job_ended(&mut self, id: u64, result: vmm_core::Result<JobResult>) {
         self.job_news(id);
         let Some(job) = self.jobs.running.remove(&id) else { return };
+        let again = ahead::worth_it(&job.request, &result);
         let (value, summary, kind) = conclusion(id, &job, result);
         if let (Some(token), true) = (&job.token, job.begun) {
             let value = json!({ "kind": "end", "message": summary });
             self.notify("$/progress", &json!({ "token": token, "value": value }), None);
         }
         self.tell(kind, &format!("mvm: {summary}"));
-        self.jobs.last_results.insert((job.uri, job.name), shorten(&summary));
+        self.jobs.last_results.insert((job.uri, job.name), shorten(&summary, 60));
         job.reply.send(Ok(Some(value)));
         self.lenses_changed();
+        again.into_iter().for_each(|request| self.make_ready(request));
     }
 
     pub(crate) fn lenses_changed(&mut self) {
@@ -378,12 +395,5 @@ fn conclusion(id: u64, job: &Job, result: vmm_core::Result<JobResult>) -> (Value
             value["error"] = json!({ "kind": e.kind(), "message": e.to_string(), "help": e.remedy() });
             (value, summary, MessageType::ERROR)
         }
-    }
-}
-
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.to_owned(),
     }
 }

@@ -14,6 +14,7 @@
 //! Nobody awaits the client: requests of ours carry a continuation that runs when the answer is taken from the queue.
 
 mod actions;
+mod ahead;
 mod capabilities;
 pub mod check;
 mod commands;

@@ -1,6 +1,7 @@
 //! What builds and runs workloads for the server. A trait, so that the protocol side is tested without guests; the
 //! real one is vmm-core's facade on a tokio runtime of its own, which starts with the first job.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,10 @@ use serde_json::{Map, Value, json};
 use vmm_core::machine::{CallOutcome, CallRequest, HypervisorChoice, MachineInfo};
 use vmm_core::workflow::{self, BuildOptions, LaunchOptions, OutputSink, RunRequest};
 use vmm_core::{Context, Home, Result, secrets};
-use workload_ir::Workload;
+use workload_ir::{Entrypoint, EnvValue, Workload};
+
+/// Of a value or a message in one line about a job, so many characters are shown.
+const SHOWN: usize = 200;
 
 /// Build or run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,9 @@ pub struct JobResult {
 /// A job in flight.
 pub type JobFuture = Pin<Box<dyn Future<Output = Result<JobResult>> + Send>>;
 
+/// A snapshot that is being made; whether there was one.
+pub type ReadyFuture = Pin<Box<dyn Future<Output = Result<bool>> + Send>>;
+
 /// The machines, being looked for.
 pub type MachinesFuture = Pin<Box<dyn Future<Output = Vec<MachineInfo>> + Send>>;
 
@@ -69,6 +76,12 @@ pub type StopFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 pub trait Runner: Send + Sync {
     /// Starts a job. Dropping the future ends it too.
     fn start(&self, request: JobRequest, ctx: Context) -> JobFuture;
+
+    /// Makes the snapshot from which the next run of what has just run starts; `None` where none is to be made.
+    /// Dropping the future ends it too.
+    fn make_ready(&self, _: JobRequest, _: Context) -> Option<ReadyFuture> {
+        None
+    }
 
     /// The names of the secrets in the host's store; none where there is no store.
     fn secret_names(&self) -> Vec<String> {
@@ -108,6 +121,18 @@ impl Runner for VmmRunner {
             }
         })
     }
+
+    fn make_ready(&self, request: JobRequest, ctx: Context) -> Option<ReadyFuture> {
+        if refers_to_secrets(&request) {
+            return None;
+        }
+        Some(Box::pin(async move {
+            let home = Home::from_env()?;
+            let record = workflow::load_build(&home, &request.workload.id)?;
+            let launch = launch_options(&request);
+            workflow::freeze(&home, record, request.app.as_deref(), &launch, &ctx).await
+        }))
+    }
 }
 
 async fn build(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobResult> {
@@ -121,15 +146,32 @@ async fn build(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobRes
     })
 }
 
+fn launch_options(request: &JobRequest) -> LaunchOptions {
+    LaunchOptions { hypervisor: request.hypervisor, ..LaunchOptions::default() }
+}
+
+/// Whether the app that is meant refers to a secret anywhere.
+fn refers_to_secrets(request: &JobRequest) -> bool {
+    let secret = |env: &BTreeMap<String, EnvValue>| {
+        env.values().any(|value| matches!(value, EnvValue::SecretRef { .. }))
+    };
+    let of_entrypoint = |e: &Entrypoint| {
+        let (Entrypoint::Command { env, .. } | Entrypoint::Function { env, .. }) = e;
+        secret(env)
+    };
+    workflow::select_app(&request.workload, request.app.as_deref())
+        .is_ok_and(|app| secret(&app.env) || app.entrypoints.iter().any(of_entrypoint))
+}
+
 async fn run(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobResult> {
     let id = request.workload.id.clone();
+    let launch = launch_options(&request);
     let call = CallRequest {
         function: request.function,
         args: request.args,
         kwargs: request.kwargs,
         timeout: Some(workflow::CALL_TIMEOUT),
     };
-    let launch = LaunchOptions { hypervisor: request.hypervisor, ..LaunchOptions::default() };
     let run = RunRequest {
         workload: request.workload,
         base_dir: request.base_dir,
@@ -144,6 +186,7 @@ async fn run(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobResul
     let details = json!({
         "kind": "run", "workload": id, "outcome": report.outcome, "irHash": report.ir_hash,
         "hypervisor": report.hypervisor, "clocks": report.clocks, "steps": report.steps,
+        "restored": report.restored,
     });
     Ok(JobResult { success, summary: format!("{id} {summary}"), details })
 }
@@ -151,29 +194,29 @@ async fn run(home: &Home, request: JobRequest, ctx: &Context) -> Result<JobResul
 /// One line about how a call ended.
 pub fn outcome(outcome: &CallOutcome) -> (bool, String) {
     match outcome {
-        CallOutcome::Returned { value } => (true, format!("returned {}", shorten(&value.to_string()))),
+        CallOutcome::Returned { value } => (true, format!("returned {}", shorten(&value.to_string(), SHOWN))),
         CallOutcome::Raised { exception, message, .. } => {
-            (false, format!("raised {exception}: {}", shorten(message)))
+            (false, format!("raised {exception}: {}", shorten(message, SHOWN)))
         }
         CallOutcome::NotSerializable { message } => {
-            (false, format!("returned what JSON cannot carry: {}", shorten(message)))
+            (false, format!("returned what JSON cannot carry: {}", shorten(message, SHOWN)))
         }
         CallOutcome::BadArguments { message } => {
-            (false, format!("was called with arguments that do not fit: {}", shorten(message)))
+            (false, format!("was called with arguments that do not fit: {}", shorten(message, SHOWN)))
         }
         CallOutcome::NoSuchFunction { available } => {
             (false, format!("has no such function; it has {}", available.join(", ")))
         }
         CallOutcome::TimedOut { after_ms } => (false, format!("did not return within {after_ms} ms")),
         CallOutcome::WorkerDied { reason } => {
-            (false, format!("died in the middle of the call: {}", shorten(reason)))
+            (false, format!("died in the middle of the call: {}", shorten(reason, SHOWN)))
         }
     }
 }
 
-fn shorten(text: &str) -> String {
-    const LIMIT: usize = 200;
-    match text.char_indices().nth(LIMIT) {
+/// A text, cut after so many characters.
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),
     }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub code_lens: bool,
     /// Hints in calls: defaults that apply, what constants stand for.
     pub inlay_hints: bool,
+    /// After a run that booted, make the snapshot from which the next one starts.
+    pub snapshot_after_run: bool,
     /// What `[tool.mvm.check]` may say; the project file wins over it key by key.
     pub check: Value,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             client_preview: false,
             code_lens: true,
             inlay_hints: true,
+            snapshot_after_run: true,
             check: Value::Null,
         }
     }
@@ -70,7 +73,7 @@ impl Settings {
             let only = merged.get(key).map(|v| serde_json::json!({ key: v }));
             only.and_then(|v| serde_json::from_value::<Settings>(v).err()).map(|e| format!("`{key}`: {e}"))
         };
-        const KEYS: [&str; 8] = [
+        const KEYS: [&str; 9] = [
             "trusted",
             "hypervisor",
             "allowSubstitute",
@@ -79,6 +82,7 @@ impl Settings {
             "clientPreview",
             "codeLens",
             "inlayHints",
+            "snapshotAfterRun",
         ];
         if let Some(why) = KEYS.iter().find_map(|k| one(k)) {
             return Err(why);

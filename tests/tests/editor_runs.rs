@@ -16,11 +16,12 @@ struct Editor {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     uri: String,
+    app: &'static str,
     next: u64,
 }
 
 impl Editor {
-    fn start(world: &World) -> Self {
+    fn start(world: &World, app: &'static str) -> Self {
         let mut command = Command::new(programs().join("mvm-lsp"));
         world.furnish(&mut command);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
@@ -29,7 +30,7 @@ impl Editor {
             broken("mvm-lsp has no streams")
         };
         let uri = format!("file://{}", world.path("app.py").display());
-        let mut editor = Editor { server, input, output: BufReader::new(output), uri, next: 0 };
+        let mut editor = Editor { server, input, output: BufReader::new(output), uri, app, next: 0 };
         let id = editor.request(
             "initialize",
             json!({ "capabilities": {}, "initializationOptions": { "allowSubstitute": true } }),
@@ -57,7 +58,7 @@ impl Editor {
     /// Starts a run; its progress has the token `run-ID`.
     fn run(&mut self, seconds: u64) -> u64 {
         let token = format!("run-{}", self.next + 1);
-        let argument = json!({ "uri": self.uri, "name": "patient", "arguments": { "seconds": seconds } });
+        let argument = json!({ "uri": self.uri, "name": self.app, "arguments": { "seconds": seconds } });
         self.request(
             "workspace/executeCommand",
             json!({ "command": "mvm.run", "workDoneToken": token, "arguments": [argument] }),
@@ -123,7 +124,7 @@ fn waiting(message: &Value) -> bool {
 #[ignore = "boots guests: cargo xtask test boot"]
 fn twenty_runs_given_up_at_random_moments_leave_nothing() {
     let world = World::with_app(PATIENT);
-    let mut editor = Editor::start(&world);
+    let mut editor = Editor::start(&world, "patient");
     // One whole run: packages are there from now on, and how long it takes is known.
     let clock = Instant::now();
     let id = editor.run(0);
@@ -166,9 +167,37 @@ fn twenty_runs_given_up_at_random_moments_leave_nothing() {
 #[ignore = "boots guests: cargo xtask test boot"]
 fn an_editor_that_dies_takes_its_machine_with_it() {
     let world = World::with_app(PATIENT);
-    let mut editor = Editor::start(&world);
+    let mut editor = Editor::start(&world, "patient");
     editor.run(600);
     editor.until(waiting);
+    drop(editor);
+    world.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "boots guests: cargo xtask test boot"]
+fn the_second_run_starts_from_the_snapshot_that_the_first_one_left() {
+    let world = World::with_app(&PATIENT.replace("\"patient\"", "\"prompt\""));
+    // Another run of this test may have left one of the same source.
+    world.file("data.txt", &format!("{}", std::process::id()));
+    let mut editor = Editor::start(&world, "prompt");
+    let id = editor.run(0);
+    let first = editor.answer(id)["result"].clone();
+    assert_eq!((&first["success"], &first["details"]["restored"]), (&true.into(), &false.into()), "{first}");
+    editor.until(|m| m["params"]["message"].as_str().is_some_and(|m| m.contains("starts from a snapshot")));
+    let id = editor.run(0);
+    let second = editor.answer(id)["result"].clone();
+    assert_eq!(
+        (&second["success"], &second["details"]["restored"]),
+        (&true.into(), &true.into()),
+        "{second}"
+    );
+    editor.is_alone(&world);
+
+    // An editor that dies in the middle of it takes what it had begun along.
+    world.file("data.txt", "another source");
+    let id = editor.run(0);
+    assert_eq!(editor.answer(id)["result"]["details"]["restored"], false);
     drop(editor);
     world.assert_nothing_left();
 }
