@@ -374,6 +374,16 @@ pub fn finish(mut command: Command, stdin: &str) -> Out {
     }
 }
 
+/// Runs a shell script in a mount namespace of its own, where it may mount what it likes.
+pub fn in_namespace(world: &World, script: &str) -> Out {
+    let mut command = Command::new("unshare");
+    world.furnish(&mut command);
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-euc", script]);
+    let mvmctl = world.command(&[]);
+    command.env("MVMCTL", mvmctl.get_program());
+    finish(command, "")
+}
+
 /// An example of the repository, copied into the world as `app.py`'s project.
 pub fn example(world: &World, name: &str) {
     let from = root().join("examples").join(name);

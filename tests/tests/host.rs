@@ -1,8 +1,6 @@
 //! A host that is full, read-only or shared: clear errors, and nothing half-written.
 
-use std::process::Command;
-
-use mvm_tests::world::{Out, World, finish};
+use mvm_tests::world::{World, in_namespace};
 
 const APP: &str = r#"
 import mvm
@@ -11,16 +9,6 @@ import mvm
 def answer() -> int:
     return 42
 "#;
-
-/// Runs a shell script in a mount namespace of its own, where it may mount what it likes.
-fn in_namespace(world: &World, script: &str) -> Out {
-    let mut command = Command::new("unshare");
-    world.furnish(&mut command);
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-euc", script]);
-    let mvmctl = world.command(&[]);
-    command.env("MVMCTL", mvmctl.get_program());
-    finish(command, "")
-}
 
 #[test]
 #[ignore = "builds an image: cargo xtask test boot"]
