@@ -1,5 +1,6 @@
 //! Each wall, tried from inside: this test program starts itself as the confined process, which then does what a
 //! VMM that was taken over would do. Each act is tried without the wall as well: a test that cannot fail proves nothing.
+//! The walls go up in a process of one thread, as in the program, so there is no test harness with threads of its own.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test program
 
 use std::os::unix::process::ExitStatusExt;
@@ -13,10 +14,48 @@ const OPEN: &str = "MVM_WALL_OPEN";
 const HELD: i32 = 42;
 const FREE: i32 = 43;
 
+/// The tests, for who lists them and for who runs them.
+const TESTS: &[(&str, fn())] = &[
+    ("what_the_loop_needs_is_allowed", what_the_loop_needs_is_allowed),
+    ("the_file_system_is_gone", the_file_system_is_gone),
+    ("the_network_is_gone", the_network_is_gone),
+    ("resources_are_bounded", resources_are_bounded),
+    ("privileges_are_gone_and_stay_gone", privileges_are_gone_and_stay_gone),
+    (
+        "its_namespaces_are_its_own_where_the_system_allows",
+        its_namespaces_are_its_own_where_the_system_allows,
+    ),
+    ("it_ends_with_its_supervisor", it_ends_with_its_supervisor),
+    ("system_calls_that_are_not_listed_kill", system_calls_that_are_not_listed_kill),
+];
+
+/// What a test harness does: `--list`, names, `--exact`. Its other options change nothing here.
+fn main() -> std::process::ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    if has("--list") {
+        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        return std::process::ExitCode::SUCCESS;
+    }
+    if let Ok(act) = std::env::var(ACT) {
+        inside(&act);
+    }
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let matches = |name: &str, part: &str| if has("--exact") { name == part } else { name.contains(part) };
+    let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|part| matches(name, part));
+    let mut failed = 0;
+    for (name, test) in TESTS.iter().filter(|(name, _)| chosen(name) && !has("--ignored")) {
+        let ok = std::panic::catch_unwind(test).is_ok();
+        println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
+        failed += u8::from(!ok);
+    }
+    std::process::ExitCode::from(failed)
+}
+
 /// Starts this program again with one act to try, behind the walls or in the open.
 fn attempt(act: &str, open: bool) -> ExitStatus {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "inside", "--nocapture", "--test-threads=1"]).env(ACT, act);
+    command.env(ACT, act);
     if open {
         command.env(OPEN, "1");
     }
@@ -36,16 +75,14 @@ fn refused(act: &str) {
     assert_eq!(status.code(), Some(FREE), "{act}, without a wall: {status}");
 }
 
-/// The confined side; without the variable it is an empty test.
-#[test]
-fn inside() {
-    let Ok(act) = std::env::var(ACT) else { return };
+/// The confined side.
+fn inside(act: &str) -> ! {
     let open = std::env::var_os(OPEN).is_some();
     let before = namespaces();
     if !open {
         confine::process(64).unwrap();
     }
-    let held = match act.as_str() {
+    let held = match act {
         "control" => {
             confine::io_thread(false).unwrap();
             true
@@ -148,7 +185,6 @@ fn forbidden(act: &str, thread: &std::thread::JoinHandle<()>) {
     }
 }
 
-#[test]
 fn what_the_loop_needs_is_allowed() {
     for control in ["control", "control-freezer"] {
         let status = attempt(control, false);
@@ -156,14 +192,12 @@ fn what_the_loop_needs_is_allowed() {
     }
 }
 
-#[test]
 fn the_file_system_is_gone() {
     refused("landlock-read");
     refused("landlock-write");
     refused("landlock-exec");
 }
 
-#[test]
 fn the_network_is_gone() {
     // Landlock knows TCP since Linux 6.7; before, seccomp alone holds (`io-socket` below).
     if landlock_knows_tcp() {
@@ -181,7 +215,6 @@ fn landlock_knows_tcp() -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 7)
 }
 
-#[test]
 fn resources_are_bounded() {
     refused("limit-files");
     refused("limit-memory");
@@ -189,7 +222,6 @@ fn resources_are_bounded() {
     assert_eq!(status.code(), Some(HELD), "{status}");
 }
 
-#[test]
 fn privileges_are_gone_and_stay_gone() {
     let held = |act: &str| assert_eq!(attempt(act, false).code(), Some(HELD), "{act}");
     // What holds for who starts it holds without a wall as well.
@@ -204,7 +236,6 @@ fn privileges_are_gone_and_stay_gone() {
     refused("dumpable");
 }
 
-#[test]
 fn its_namespaces_are_its_own_where_the_system_allows() {
     if attempt("may-make-namespaces", true).code() == Some(HELD) {
         refused("namespaces");
@@ -213,12 +244,10 @@ fn its_namespaces_are_its_own_where_the_system_allows() {
     }
 }
 
-#[test]
 fn it_ends_with_its_supervisor() {
     refused("parent");
 }
 
-#[test]
 fn system_calls_that_are_not_listed_kill() {
     for thread in ["vcpu", "io", "pausing", "freezer"] {
         for act in ["open", "exec", "ioctl", "kill", "epoll", "signal"] {
