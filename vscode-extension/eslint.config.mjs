@@ -18,6 +18,10 @@ export default ts.config(
     },
   },
   {
+    files: ['e2e/neighbours/*.js'],
+    languageOptions: { globals: { require: 'readonly', exports: 'readonly', process: 'readonly' } },
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly', document: 'readonly', window: 'readonly', Buffer: 'readonly', fetch: 'readonly', performance: 'readonly', navigator: 'readonly' } },
   },

@@ -35,40 +35,54 @@
                 (cons `((python-mode python-ts-mode) ,mvm-server) eglot-server-programs))
     (eglot-ensure)))
 
+(declare-function lsp-get "ext:lsp-mode")
+(declare-function lsp-request "ext:lsp-mode")
+(declare-function lsp--buffer-uri "ext:lsp-mode")
+(defvar lsp-response-timeout)
+
 (defun mvm--execute (command &optional arguments)
-  "Run COMMAND of the server for this file, with ARGUMENTS of a call."
-  (let ((target (list :uri (plist-get (eglot--TextDocumentIdentifier) :uri))))
-    (when arguments
-      (setq target (append target (list :arguments arguments))))
-    (jsonrpc-request (eglot--current-server-or-lose) :workspace/executeCommand
-                     (list :command command :arguments (vector target))
-                     :timeout 600)))
+  "Run COMMAND of the server for this file, with ARGUMENTS of a call.
+The server is Eglot's, or else that of lsp-mode."
+  (let* ((eglot (eglot-current-server))
+         (uri (if eglot (plist-get (eglot--TextDocumentIdentifier) :uri) (lsp--buffer-uri)))
+         (target (append (list :uri uri) (when arguments (list :arguments arguments))))
+         (params (list :command command :arguments (vector target))))
+    (if eglot
+        (jsonrpc-request eglot :workspace/executeCommand params :timeout 600)
+      (let ((lsp-response-timeout 600))
+        (lsp-request "workspace/executeCommand" params)))))
+
+(defun mvm--get (answer key)
+  "KEY of an ANSWER of the server, which lsp-mode gives as a hash table."
+  (if (hash-table-p answer)
+      (gethash (substring (symbol-name key) 1) answer)
+    (plist-get answer key)))
 
 (defun mvm-show-ir ()
   "Show the Workload IR of the declaration in this file."
   (interactive)
   (let ((answer (mvm--execute "mvm.showIr")))
-    (with-current-buffer (get-buffer-create (format "*mvm ir %s*" (plist-get answer :id)))
+    (with-current-buffer (get-buffer-create (format "*mvm ir %s*" (mvm--get answer :id)))
       (let ((inhibit-read-only t))
         (erase-buffer)
-        (insert (plist-get answer :text))
+        (insert (mvm--get answer :text))
         (goto-char (point-min)))
       (when (fboundp 'js-json-mode) (js-json-mode))
       (setq buffer-read-only t
-            header-line-format (format " %s" (plist-get answer :irHash)))
+            header-line-format (format " %s" (mvm--get answer :irHash)))
       (display-buffer (current-buffer))
       (current-buffer))))
 
 (defun mvm-build ()
   "Build the declaration in this file."
   (interactive)
-  (message "mvm: %s" (plist-get (mvm--execute "mvm.build") :summary)))
+  (message "mvm: %s" (mvm--get (mvm--execute "mvm.build") :summary)))
 
 (defun mvm-run (arguments)
   "Run the declared function with ARGUMENTS, which are JSON."
   (interactive "sArguments as JSON: ")
   (let ((values (unless (string-empty-p arguments) (json-parse-string arguments :object-type 'plist))))
-    (message "mvm: %s" (plist-get (mvm--execute "mvm.run" values) :summary))))
+    (message "mvm: %s" (mvm--get (mvm--execute "mvm.run" values) :summary))))
 
 (defun mvm-stop ()
   "Stop what builds or runs for this file."

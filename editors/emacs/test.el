@@ -11,6 +11,7 @@
 (require 'flymake)
 
 (defvar test-examples nil)
+(defvar test-root (make-temp-file "mvm-emacs" t))
 (defvar test-failed 0)
 (defvar test-passed 0)
 
@@ -28,7 +29,7 @@
 
 (defun test-open (name text)
   "Open a file NAME with TEXT in a project of its own, with the server."
-  (let* ((directory (make-temp-file "mvm-emacs" t))
+  (let* ((directory (make-temp-file (expand-file-name "project" test-root) t))
          (file (expand-file-name name directory)))
     (make-directory (expand-file-name ".git" directory))
     (write-region text nil file nil 'silent)
@@ -83,6 +84,7 @@
                                 (eglot--TextDocumentPositionParams))))
     (cl-assert (string-match-p "secret" (plist-get (plist-get hover :contents) :value)))))
 
+(delete-directory test-root t)
 (message "%d passed, %d failed" test-passed test-failed)
 (kill-emacs (if (and (zerop test-failed) (> test-passed 0)) 0 1))
 ;;; test.el ends here

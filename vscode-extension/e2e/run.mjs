@@ -5,9 +5,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { neighbours as neighboursOf } from './neighbours/pack.mjs';
 import { Workbench } from './workbench.mjs';
+import { bare } from './tests/bare.mjs';
 import { editing } from './tests/editing.mjs';
 import { first } from './tests/first.mjs';
+import { neighbours } from './tests/neighbours.mjs';
+import { preview } from './tests/preview.mjs';
 import { running } from './tests/running.mjs';
 import { servers } from './tests/servers.mjs';
 import { untrusted } from './tests/untrusted.mjs';
@@ -40,17 +44,26 @@ const suite = {
   examples: join(repository, 'examples'),
   cache: join(target, 'e2e-cache'),
   artefacts: process.env.MVM_ARTEFACTS ?? join(here, 'artefacts'),
+  repository,
   axe: readFileSync(join(here, '../node_modules/axe-core/axe.min.js'), 'utf8'),
 };
 
 let passed = 0;
 let failed = 0;
 
+/** So many failures are enough to look into: each takes the whole patience. */
+const MOST = 4;
+const wanted = (name) => only.length === 0 || only.some((word) => name.includes(word));
+
 /** Runs tests one after the other, in the window of one workbench. */
 async function run(bench, tests) {
   for (const [name, test] of Object.entries(tests)) {
-    if (only.length > 0 && !only.some((word) => name.includes(word))) {
+    if (!wanted(name)) {
       continue;
+    }
+    if (failed >= MOST) {
+      console.log('     too much has failed: the rest is not run');
+      return;
     }
     const start = performance.now();
     try {
@@ -66,10 +79,17 @@ async function run(bench, tests) {
   }
 }
 
-for (const [options, make] of [
-  [{}, (bench) => ({ ...first(bench), ...editing(suite), ...servers(suite), ...running(suite) })],
+// Each with a workbench of its own; what was asked for by name alone starts only those that have it.
+const benches = [
+  [{}, (bench) => ({ ...first(bench), ...editing(suite), ...preview(suite), ...servers(suite), ...running(suite) })],
   [{ trust: true }, (bench) => untrusted(bench)],
-]) {
+  [{ lacks: /^qemu-system-/, settings: { 'mvm.hypervisor': 'qemu' } }, () => bare(suite)],
+  [await neighboursOf(target), () => neighbours(suite)],
+];
+for (const [options, make] of benches) {
+  if (failed >= MOST || !Object.keys(make({})).some(wanted)) {
+    continue;
+  }
   const bench = await Workbench.start({ ...suite, ...options });
   try {
     await run(bench, make(bench));

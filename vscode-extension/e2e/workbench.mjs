@@ -1,6 +1,6 @@
 // VS Code's own workbench (code-server) with the packed extension, driven by a real browser.
 import { spawn, execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -41,28 +41,46 @@ const freePort = () =>
   });
 
 /** Far beyond what anything takes here, on a machine that does much else; less for who waits for it. */
-const PATIENCE = Number(process.env.MVM_PATIENCE ?? 120) * 1000;
+const PATIENCE = Number(process.env.MVM_PATIENCE ?? 240) * 1000;
+/** After so long something is asked for once more, where asking too early is answered with nothing. */
+const AGAIN = 8000;
 
-/** Waits until something is so; says what did not come to pass. */
+/** Waits until something is so; says what did not come to pass, and why the last look failed. */
 export async function eventually(what, condition, limit = PATIENCE) {
   const end = Date.now() + limit;
+  let why = '';
   for (;;) {
-    const value = await Promise.resolve(condition()).catch(() => undefined);
+    const value = await Promise.resolve().then(condition).catch((error) => {
+      why = `: ${error.message.slice(0, 500)}`;
+    });
     if (value) {
       return value;
     }
     if (Date.now() > end) {
-      throw new Error(`${what} did not come to pass`);
+      throw new Error(`${what} did not come to pass${why}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** A directory of links to every program on PATH but some: a machine that does not have these. */
+function pathWithout(programs, path, into) {
+  mkdirSync(into);
+  for (const directory of path.filter((one) => existsSync(one))) {
+    for (const name of readdirSync(directory)) {
+      if (!programs.test(name) && !existsSync(join(into, name))) {
+        symlinkSync(join(directory, name), join(into, name));
+      }
+    }
+  }
+  return [into];
 }
 
 const INPUT = '.quick-input-widget input.input';
 
 export class Workbench {
   /** Starts everything on a copy of a folder. */
-  static async start({ codeServer, vsix, examples, settings = {}, environment = {}, artefacts, cache, trust = false }) {
+  static async start({ codeServer, vsix, examples, extensions = [], settings = {}, lacks, environment = {}, artefacts, cache, trust = false }) {
     const self = new Workbench();
     self.root = mkdtempSync(join(tmpdir(), 'mvm-e2e-'));
     self.folder = join(self.root, 'examples');
@@ -77,20 +95,26 @@ export class Workbench {
     const all = { ...SETTINGS, 'security.workspace.trust.enabled': trust, 'security.workspace.trust.startupPrompt': 'never', ...settings };
     writeFileSync(join(user, 'User/settings.json'), JSON.stringify(all));
     const common = [entry, '--config', join(self.root, 'config.yaml'), '--user-data-dir', user, '--extensions-dir', join(self.root, 'ext')];
-    execFileSync(process.execPath, [...common, '--install-extension', vsix], { stdio: 'ignore' });
+    const installed = [vsix, ...extensions].flatMap((one) => ['--install-extension', one]);
+    execFileSync(process.execPath, [...common, ...installed], { stdio: ['ignore', 'ignore', 'inherit'] });
     const port = await freePort();
     const flags = ['--bind-addr', `127.0.0.1:${port}`, '--auth', 'none', '--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'];
     if (!trust) {
       flags.push('--disable-workspace-trust');
     }
     // A server of the machine's own is not what is tested here; guests' layers are shared with the other suites.
-    const path = process.env.PATH.split(delimiter).filter((one) => !existsSync(join(one, 'mvm-lsp')));
+    let path = process.env.PATH.split(delimiter).filter((one) => !existsSync(join(one, 'mvm-lsp')));
+    if (lacks) {
+      path = pathWithout(lacks, path, join(self.root, 'path'));
+    }
     self.bin = join(self.root, 'bin');
     mkdirSync(self.bin);
     const env = {
       ...process.env,
       HOME: self.root,
       PATH: [self.bin, ...path].join(delimiter),
+      // The editor does not ask a shell for its environment, which would have another PATH.
+      VSCODE_CLI: '1',
       EXTENSIONS_GALLERY: '{"serviceUrl":""}',
       XDG_CACHE_HOME: cache,
       XDG_DATA_HOME: self.data,
@@ -154,53 +178,60 @@ export class Workbench {
     await this.command('Notifications: Clear All Notifications');
   }
 
-  async command(title) {
+  /** Opens the window's input with a key and fills it; once more when the key was lost to what was just closing. */
+  async quick(key, text) {
     const input = this.page.locator(INPUT);
+    await eventually(`an input after ${key}`, async () => {
+      await this.page.keyboard.press(key);
+      await input.waitFor({ timeout: AGAIN });
+      await input.fill(text, { timeout: AGAIN });
+      return true;
+    });
+    return input;
+  }
+
+  /** Leaves the input without a choice. */
+  async leave() {
+    await this.page.keyboard.press('Escape');
+    await this.page.locator(INPUT).waitFor({ state: 'hidden' });
+  }
+
+  /** Gives a command; its `input` is gone afterwards, unless the command asks for something there. */
+  async command(title, input = 'hidden') {
     const row = this.page.locator('.quick-input-list .monaco-list-row').first();
     // What is offered depends on what the extension knows when the list is made: make it again until it is there.
     await eventually(`the command ${title}`, async () => {
-      await this.page.keyboard.press('F1');
-      await input.waitFor();
-      await input.fill(`>${title}`);
+      await this.quick('F1', `>${title}`);
       const there = async () => (await row.innerText({ timeout: 1000 })).split('\n')[0].trim() === title;
-      const found = await eventually(title, there, 4000).catch(() => false);
+      const found = await eventually(title, there, AGAIN).catch(() => false);
       if (!found) {
-        await this.page.keyboard.press('Escape');
-        await input.waitFor({ state: 'hidden' });
+        await this.leave();
       }
       return found;
     });
     await this.page.keyboard.press('Enter');
-    await input.waitFor({ state: 'hidden' });
+    await this.page.locator(INPUT).waitFor({ state: input });
   }
 
   /** Is a command offered in the palette? */
   async offers(title) {
-    await this.page.keyboard.press('F1');
-    const input = this.page.locator(INPUT);
-    await input.waitFor();
-    await input.fill(`>${title}`);
+    await this.quick('F1', `>${title}`);
     const rows = this.page.locator('.quick-input-list .monaco-list-row');
     await rows.first().waitFor();
     const offered = (await rows.allInnerTexts()).some((text) => text.startsWith(title));
-    await this.page.keyboard.press('Escape');
-    await input.waitFor({ state: 'hidden' });
+    await this.leave();
     return offered;
   }
 
   /** Opens a file of the folder, in the first group. */
   async open(name) {
     const file = name.split('/').pop();
-    await this.page.keyboard.press('Control+1');
-    await this.page.keyboard.press('Control+P');
-    const input = this.page.locator(INPUT);
-    await input.waitFor();
+    const row = this.page.locator('.quick-input-list .monaco-list-row').first().filter({ hasText: file });
     // The list of files is made while the window starts: ask again until it has the file.
     await eventually(`${name} is found`, async () => {
-      await input.fill('');
-      await input.fill(name);
-      const row = this.page.locator('.quick-input-list .monaco-list-row').first().filter({ hasText: file });
-      return row.waitFor({ timeout: 3000 }).then(() => true);
+      await this.page.keyboard.press('Control+1');
+      await this.quick('Control+P', name);
+      return row.waitFor({ timeout: AGAIN }).then(() => true, () => this.leave());
     });
     await this.page.keyboard.press('Enter');
     await this.page.locator(`.tab.active[data-resource-name="${file}"]`).first().waitFor();
@@ -209,10 +240,7 @@ export class Workbench {
 
   /** Puts the cursor somewhere in the active editor: line and column from 1. */
   async goTo(line, column) {
-    await this.page.keyboard.press('Control+G');
-    const input = this.page.locator(INPUT);
-    await input.waitFor();
-    await input.fill(`:${line}:${column}`);
+    const input = await this.quick('Control+G', `:${line}:${column}`);
     await this.page.keyboard.press('Enter');
     await input.waitFor({ state: 'hidden' });
     await eventually('the cursor is there', async () => (await this.cursor()).includes(`Ln ${line}, Col ${column}`));
@@ -264,11 +292,40 @@ export class Workbench {
     return this.page.locator('[id="mvm-lsp.mvm.mvm.status"]').innerText({ timeout: 2000 });
   }
 
-  /** A notification that holds a text, shown or in the list. */
+  /** The status item's colour: `error`, `warning` or nothing. */
+  async colour() {
+    const classes = await this.page.locator('[id="mvm-lsp.mvm.mvm.status"]').getAttribute('class');
+    return /(error|warning)-kind/.exec(classes)?.[1];
+  }
+
+  /** A notification that holds a text: shown, or in the list when it has been hidden or waits for its turn. */
   async notification(text) {
-    const toast = this.page.locator('.notifications-toasts .notification-toast', { hasText: text }).first();
-    await toast.waitFor();
-    return toast;
+    const found = this.page.locator('.notifications-toasts .notification-toast, .notifications-center .notification-list-item', { hasText: text }).first();
+    const there = () => found.waitFor({ timeout: AGAIN }).then(() => true, () => false);
+    if (!(await there())) {
+      await eventually(`a notification ${text}`, async () => {
+        await this.command('Notifications: Show Notifications');
+        return there();
+      });
+    }
+    return found;
+  }
+
+  /** What the panel below the editors shows: the text of its editor. */
+  async panel() {
+    const lines = await this.page.locator('.part.panel .view-line').allInnerTexts();
+    return lines.join('\n').replaceAll('\u00a0', ' ');
+  }
+
+  /** Asks for something until it is there: what is asked for before the server is ready is answered with nothing. */
+  async asked(what, ask, locator) {
+    return eventually(what, async () => {
+      await ask();
+      return locator.first().waitFor({ timeout: AGAIN }).then(() => true, async () => {
+        await this.page.keyboard.press('Escape');
+        return false;
+      });
+    });
   }
 
   async press(toast, label) {

@@ -96,6 +96,9 @@ const list = (value: Json | undefined): Json[] => (Array.isArray(value) ? value 
 /** A value in words. */
 export const text = (value: Json | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value ?? null));
 
+/** The names of a workload's apps. */
+export const appsOf = (workload: WorkloadView): string[] => list(fields(workload.ir)['apps']).map((app) => text(fields(app)['name']));
+
 /** Of each app the boxes from source to what gets out, in the order in which data flows. */
 export function picture(workload: WorkloadView, problems: Problem[]): { name: string; boxes: Box[] }[] {
   const risky = (pointer: string): string[] => {

@@ -1,4 +1,5 @@
-/** The preview pane: the page beside the source that shows what a file becomes, live. One pane, of the last file. */
+/** The preview pane: the page beside the source that shows what a file becomes, live. One pane, of the last file. It is
+ * there again after the window is reloaded. */
 
 import { randomBytes } from 'node:crypto';
 
@@ -11,7 +12,9 @@ import type { Server } from './server';
 
 const toRange = (r: Range): vscode.Range => new vscode.Range(r.start.line, r.start.character, r.end.line, r.end.character);
 
-export class Preview implements vscode.Disposable {
+const TYPE = 'mvm.preview';
+
+export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer {
   private panel: vscode.WebviewPanel | undefined;
   private shown: { uri: vscode.Uri; answer: WorkloadIr | undefined } | undefined;
   private readonly results = new Map<string, ShownResult>();
@@ -38,6 +41,7 @@ export class Preview implements vscode.Disposable {
       vscode.window.onDidChangeTextEditorSelection((event) => this.follow(event.textEditor)),
       vscode.window.onDidChangeActiveTextEditor((editor) => this.editorChanged(editor)),
       server.onDidChange(() => this.serverChanged()),
+      vscode.window.registerWebviewPanelSerializer(TYPE, this),
     );
   }
 
@@ -103,14 +107,34 @@ export class Preview implements vscode.Disposable {
     }
   }
 
+  /** The window was reloaded with the pane in it: it shows its file again. */
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const uri = shownIn(state);
+    if (uri === undefined || this.panel) {
+      panel.dispose();
+      return;
+    }
+    this.panel = this.adopt(panel);
+    this.shown = { uri, answer: undefined };
+    // The server reads what is open, and the pane may have been there without its file.
+    await vscode.workspace.openTextDocument(uri).then(undefined, (error: unknown) => this.server.log.warn(String(error)));
+    const client = await this.server.get();
+    if (client) {
+      await this.subscribe(client, uri);
+    } else {
+      this.gone(this.server.problem);
+    }
+  }
+
   private open(): vscode.WebviewPanel {
+    return this.adopt(vscode.window.createWebviewPanel(TYPE, 'Workload IR', { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true }, { enableFindWidget: true }));
+  }
+
+  private adopt(panel: vscode.WebviewPanel): vscode.WebviewPanel {
     const root = vscode.Uri.joinPath(this.context.extensionUri, 'dist');
-    const panel = vscode.window.createWebviewPanel('mvm.preview', 'Workload IR', { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true }, {
-      enableScripts: true,
-      localResourceRoots: [root],
-      enableFindWidget: true,
-    });
-    panel.iconPath = new vscode.ThemeIcon('server-environment') as unknown as vscode.Uri;
+    const icon = (theme: string): vscode.Uri => vscode.Uri.joinPath(this.context.extensionUri, 'media', 'icons', `preview-${theme}.svg`);
+    panel.iconPath = { light: icon('light'), dark: icon('dark') };
+    panel.webview.options = { enableScripts: true, localResourceRoots: [root] };
     panel.webview.html = page(panel.webview, root);
     panel.webview.onDidReceiveMessage((message: FromPage) => this.received(message));
     panel.onDidDispose(() => this.closed());
@@ -160,7 +184,7 @@ export class Preview implements vscode.Disposable {
       return;
     }
     const { uri, answer } = this.shown;
-    this.post({ type: 'ir', file: vscode.workspace.asRelativePath(uri), answer });
+    this.post({ type: 'ir', uri: uri.toString(), file: vscode.workspace.asRelativePath(uri), answer });
     const [form, result] = [this.forms.get(uri.toString()), this.results.get(uri.toString())];
     if (form) {
       this.post({ type: 'form', form, focus: false });
@@ -228,6 +252,9 @@ export class Preview implements vscode.Disposable {
       case 'ready':
         this.ready = true;
         this.refresh();
+        if (this.shown && !this.shown.answer && this.server.state === 'failed') {
+          this.gone(this.server.problem);
+        }
         this.offerForm();
         break;
       case 'open':
@@ -265,6 +292,12 @@ export class Preview implements vscode.Disposable {
     editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
     editor.setDecorations(this.mark, [range]);
   }
+}
+
+/** The file that a page showed, by what it kept for itself. */
+function shownIn(state: unknown): vscode.Uri | undefined {
+  const { uri } = (state ?? {}) as { uri?: unknown };
+  return typeof uri === 'string' ? vscode.Uri.parse(uri) : undefined;
 }
 
 /** The page: no script but its own, no style but its own, nothing from elsewhere. */

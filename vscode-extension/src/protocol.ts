@@ -92,7 +92,7 @@ export interface ShownForm {
 
 /** To the page. */
 export type ToPage =
-  | { type: 'ir'; file: string; answer: WorkloadIr }
+  | { type: 'ir'; uri: string; file: string; answer: WorkloadIr }
   | { type: 'gone'; file: string; reason: string }
   | { type: 'reveal'; workload: number; pointer: string }
   | { type: 'form'; form: ShownForm; focus: boolean }

@@ -44,12 +44,20 @@ pub const BUSYBOX: Need =
 pub const MKE2FS: Need =
     Need { program: "mke2fs", package: "e2fsprogs", purpose: "make the plain recipe's disk" };
 
+/// An old Neovim; the new one comes as a wheel.
+pub const NEOVIM: Need = Need { program: "nvim", package: "neovim", purpose: "test in an older Neovim" };
 /// Emacs, and its client of language servers.
 pub const EMACS: Need = Need { program: "emacs", package: "emacs-nox", purpose: "test in Emacs" };
 /// See [`EMACS`].
 pub const EGLOT: Need = Need {
     program: "/usr/share/emacs/site-lisp/elpa/eglot-1.9",
     package: "elpa-eglot",
+    purpose: "test in Emacs",
+};
+/// Emacs's other client of language servers.
+pub const LSP_MODE: Need = Need {
+    program: "/usr/share/emacs/site-lisp/elpa/lsp-mode-8.0.0",
+    package: "elpa-lsp-mode",
     purpose: "test in Emacs",
 };
 /// VS Code's workbench is a page; this shows it.

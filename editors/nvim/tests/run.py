@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the plugin's tests in a real, headless Neovim against the real server: run.py [NAME OF A TEST]
+"""Runs the plugin's tests in real, headless Neovims against the real server: run.py [NAME OF A TEST]
 
-Neovim comes from a hashed requirement file into `target/nvim`, once; the second run needs no network.
+The new one comes from a hashed requirement file into `target/nvim`, once; the second run needs no network. The old one,
+of before `vim.lsp.enable`, is the distribution's, if that is an old one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ def neovim() -> Path:
     return binary
 
 
+def before_0_11(program: str) -> bool:
+    """Whether a Neovim is older than `vim.lsp.enable`."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    print(said.splitlines()[0], flush=True)
+    return tuple(int(part) for part in said.split()[1].lstrip("v").split("-")[0].split(".")[:2]) < (0, 11)
+
+
 def main() -> int:
     """Builds the server, makes a home of its own, and runs the tests."""
     cargo = os.environ.get("CARGO") or "cargo"
@@ -47,9 +55,15 @@ def main() -> int:
         environment = {**kept, "HOME": home, "PATH": path, "NVIM_LOG_FILE": f"{home}/log"}
         # Guests' layers are shared with the other suites, all else is of this run alone.
         environment["XDG_CACHE_HOME"] = str(TARGET / "e2e-cache")
-        command = [str(neovim()), "--clean", "--headless", "-l", str(HERE / "run.lua")]
-        arguments = [str(binaries / "mvm-lsp"), str(REPOSITORY / "examples"), *sys.argv[1:2]]
-        return subprocess.run([*command, *arguments], env=environment, timeout=1200).returncode
+        arguments = [str(binaries / "mvm-lsp"), str(REPOSITORY / "examples")]
+        new = [str(neovim()), "--clean", "--headless", "-l", str(HERE / "run.lua"), *arguments, *sys.argv[1:2]]
+        failed = subprocess.run(new, env=environment, timeout=1200).returncode
+        old = shutil.which("nvim")
+        if old and not sys.argv[1:] and before_0_11(old):
+            environment["MVM_TEST_SERVER"], environment["MVM_TEST_EXAMPLES"] = arguments
+            command = [old, "--clean", "--headless", "-c", f"luafile {HERE / 'old.lua'}"]
+            failed |= subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, timeout=1200).returncode
+        return failed
 
 
 if __name__ == "__main__":

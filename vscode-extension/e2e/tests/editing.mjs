@@ -55,8 +55,7 @@ export const editing = ({ axe }) => ({
   async 'a helper tells about itself'(bench) {
     await bench.open('agent-tool/tool.py');
     await bench.goInto('agent-tool/tool.py', 'secret(');
-    await bench.command('Show or Focus Hover');
-    await eventually('a hover', async () => (await bench.page.locator('.monaco-hover-content').first().innerText()).includes('secret'));
+    await bench.asked('a hover', () => bench.command('Show or Focus Hover'), bench.page.locator('.monaco-hover-content', { hasText: 'secret' }));
     await bench.page.keyboard.press('Escape');
   },
 
@@ -64,9 +63,8 @@ export const editing = ({ axe }) => ({
     await bench.open('hello/hello.py');
     await bench.goTo(4, 10);
     await bench.page.keyboard.type('resou');
-    await bench.page.keyboard.press('Control+Space');
     const row = bench.page.locator('.suggest-widget .monaco-list-row', { hasText: 'resources' }).first();
-    await row.waitFor();
+    await bench.asked('the argument is offered', () => bench.page.keyboard.press('Control+Space'), row);
     await row.click();
     await eventually('the argument is written', async () => (await bench.page.locator('.view-line', { hasText: 'resources=' }).count()) > 0);
     await bench.page.keyboard.press('Escape');

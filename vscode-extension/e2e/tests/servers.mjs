@@ -41,7 +41,7 @@ export const servers = ({ server }) => ({
     await bench.goTo(1, 1);
     await bench.page.keyboard.type('# ');
     const toast = await bench.notification('has not answered');
-    assert.match(await bench.status(), /not answering/);
+    await eventually('the status says so', async () => /not answering/.test(await bench.status()) && (await bench.colour()) === 'warning');
     await bench.press(toast, 'Restart');
     await eventually('another server runs, alone', () => bench.servers().length === 1 && bench.servers()[0] !== pid);
     await eventually('the status is well', async () => !/not answering/.test(await bench.status()));
@@ -58,8 +58,9 @@ export const servers = ({ server }) => ({
     const toast = await bench.notification('five times');
     assert.equal(readFileSync(join(folder, 'starts'), 'utf8').split('\n').length - 1, 5);
     assert.match(await toast.innerText(), /the disk is on fire/);
+    await eventually('the status is red', async () => (await bench.colour()) === 'error');
     await bench.press(toast, 'Show Log');
-    await eventually('the log is shown', async () => (await bench.page.locator('.panel').innerText()).replaceAll('\u00a0', ' ').includes('[error]'));
+    await eventually('the log is shown', async () => (await bench.panel()).includes('[error]'));
     await bench.quiet();
     await bench.command('View: Hide Panel');
   },

@@ -34,7 +34,7 @@ export class CallForm {
     if (this.fields) {
       this.fields.forEach((one, i) => all.append(this.field(one, `argument-${i}`)));
     } else {
-      all.append(this.row('arguments', '', 'JSON: an object by name, or a list by position', this.area('argument-0', '')));
+      all.append(this.row('arguments', '', 'JSON: an object by name, or a list by position; {} for none', this.area('argument-0', '')));
     }
     const run = button('Run', () => undefined, { id: 'run', class: 'first', type: 'submit', ...(busy ? { disabled: '' } : {}) });
     all.append(make('p', {}, run));

@@ -1,6 +1,6 @@
 /** The preview's page: the IR as text, the declaration as a picture, the last result. Text only, never markup. */
 
-import { picture, print } from '../ir';
+import { appsOf, picture, print } from '../ir';
 import type { FromPage, ShownForm, ShownResult, ToPage, WorkloadIr } from '../protocol';
 import { button, make } from './elements';
 import { CallForm } from './call';
@@ -14,6 +14,7 @@ type Tab = 'ir' | 'picture' | 'run';
 const TABS: Record<Tab, string> = { ir: 'IR', picture: 'Picture', run: 'Run' };
 
 interface View {
+  uri: string;
   file: string;
   answer: WorkloadIr | undefined;
   gone: string;
@@ -22,20 +23,40 @@ interface View {
   /** What runs now. */
   running: string | undefined;
   tab: Tab;
+  /** The workload that is shown, and the app of it where it is only one of several. */
   chosen: number;
+  app: number | undefined;
   pointer: string | undefined;
 }
 
-const kept = editor.getState() as { tab?: Tab; chosen?: number } | undefined;
-const view: View = { file: '', answer: undefined, gone: '', result: undefined, form: undefined, running: undefined, tab: kept?.tab ?? 'ir', chosen: kept?.chosen ?? 0, pointer: undefined };
+const kept = editor.getState() as { uri?: string; tab?: Tab; chosen?: number; app?: number } | undefined;
+const view: View = { uri: kept?.uri ?? '', file: '', answer: undefined, gone: '', result: undefined, form: undefined, running: undefined, tab: kept?.tab ?? 'ir', chosen: kept?.chosen ?? 0, app: kept?.app, pointer: undefined };
+
+/** What can be looked at by itself: a workload, or one of several apps in it. */
+interface Choice {
+  workload: number;
+  app: number | undefined;
+  name: string;
+}
+
+function choicesOf(answer: WorkloadIr): Choice[] {
+  return answer.workloads.flatMap((workload, i) => {
+    const apps = appsOf(workload).map((name, k) => ({ workload: i, app: k, name: `${workload.id}: ${name}` }));
+    return [{ workload: i, app: undefined, name: workload.id }, ...(apps.length > 1 ? apps : [])];
+  });
+}
 
 function header(answer: WorkloadIr): HTMLElement {
   const workload = answer.workloads[view.chosen];
   const top = make('header', {}, make('h1', {}, view.file));
-  if (answer.workloads.length > 1) {
-    const select = make('select', { 'aria-label': 'Workload' });
-    answer.workloads.forEach((one, i) => select.append(make('option', { value: String(i), ...(i === view.chosen ? { selected: '' } : {}) }, one.id)));
-    select.addEventListener('change', () => choose(Number(select.value)));
+  const choices = choicesOf(answer);
+  if (choices.length > 1) {
+    const select = make('select', { 'aria-label': 'Workload', id: 'workload' });
+    choices.forEach((one, i) => {
+      const chosen = one.workload === view.chosen && one.app === view.app;
+      select.append(make('option', { value: String(i), ...(chosen ? { selected: '' } : {}) }, one.name));
+    });
+    select.addEventListener('change', () => choose(choices[Number(select.value)]));
     top.append(select);
   }
   if (workload) {
@@ -119,7 +140,8 @@ function select(list: Element, line: number): void {
 function drawn(answer: WorkloadIr): HTMLElement {
   const workload = answer.workloads[view.chosen];
   const all = make('div', { class: 'picture' });
-  for (const app of workload ? picture(workload, answer.problems) : []) {
+  const apps = workload ? picture(workload, answer.problems) : [];
+  for (const app of apps.filter((_, i) => view.app === undefined || i === view.app)) {
     const flow = make('ol', { class: 'flow', 'aria-label': `${app.name}, from source to network` });
     for (const box of app.boxes) {
       const parts = make('dl');
@@ -168,6 +190,10 @@ function draw(): void {
     return;
   }
   view.chosen = Math.min(view.chosen, Math.max(0, view.answer.workloads.length - 1));
+  const workload = view.answer.workloads[view.chosen];
+  if (view.app !== undefined && !(workload && view.app < appsOf(workload).length)) {
+    view.app = undefined;
+  }
   if (view.tab === 'run' && !mayRun()) {
     view.tab = 'ir';
   }
@@ -201,12 +227,23 @@ function mark(): void {
   }
 }
 
+/** The app that a value belongs to. */
+function appAt(pointer: string): number | undefined {
+  const at = /^\/apps\/(\d+)/.exec(pointer)?.[1];
+  return at === undefined ? undefined : Number(at);
+}
+
 function follow(pointer: string): void {
   editor.postMessage({ type: 'open', workload: view.chosen, pointer });
 }
 
+/** What is needed to be the same page again: when it is shown again, or the window is reloaded. */
+function remember(): void {
+  editor.setState({ uri: view.uri, tab: view.tab, chosen: view.chosen, app: view.app });
+}
+
 function keep(): void {
-  editor.setState({ tab: view.tab, chosen: view.chosen });
+  remember();
   draw();
 }
 
@@ -215,9 +252,10 @@ function turn(tab: Tab): void {
   keep();
 }
 
-function choose(workload: number): void {
-  view.chosen = workload;
-  view.pointer = undefined;
+function choose(choice: Choice | undefined): void {
+  view.chosen = choice?.workload ?? 0;
+  view.app = choice?.app;
+  view.pointer = view.app === undefined ? undefined : `/apps/${view.app}`;
   keep();
 }
 
@@ -239,9 +277,10 @@ window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
   switch (data.type) {
     case 'ir':
       if (data.file !== view.file) {
-        Object.assign(view, { result: undefined, form: undefined, running: undefined, pointer: undefined });
+        Object.assign(view, { result: undefined, form: undefined, running: undefined, app: view.file === '' ? view.app : undefined, pointer: undefined });
       }
-      Object.assign(view, { file: data.file, answer: data.answer, gone: '' });
+      Object.assign(view, { uri: data.uri, file: data.file, answer: data.answer, gone: '' });
+      remember();
       draw();
       break;
     case 'gone':
@@ -250,8 +289,9 @@ window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
       break;
     case 'reveal':
       view.pointer = data.pointer;
-      if (data.workload !== view.chosen) {
+      if (data.workload !== view.chosen || (view.app !== undefined && appAt(data.pointer) !== view.app)) {
         view.chosen = data.workload;
+        view.app = view.app === undefined ? undefined : appAt(data.pointer);
         draw();
       } else {
         mark();

@@ -1,13 +1,25 @@
 --- The server's client for a buffer, and requests to it, across the versions of Neovim.
 local M = {}
 
+--- All clients of ours, or those of a buffer.
+---@param bufnr? integer
+---@return table[]
+function M.all(bufnr)
+  if vim.lsp.get_clients then
+    return vim.lsp.get_clients({ bufnr = bufnr, name = 'mvm_lsp' })
+  end
+  -- Before 0.8 there is no filter.
+  return vim.tbl_filter(function(client)
+    return client.name == 'mvm_lsp' and (not bufnr or (client.attached_buffers or {})[bufnr] ~= nil)
+  end, vim.lsp.get_active_clients())
+end
+
 --- The client of a buffer, or nothing and a reason.
 ---@param bufnr integer
 ---@return table? client
 ---@return string? reason
 function M.get(bufnr)
-  local list = vim.lsp.get_clients or vim.lsp.get_active_clients
-  local client = list({ bufnr = bufnr, name = 'mvm_lsp' })[1]
+  local client = M.all(bufnr)[1]
   if client then
     return client
   end

@@ -35,9 +35,20 @@ local MARKERS = { 'mvm.toml', 'pyproject.toml', '.git' }
 
 local function root_of(bufnr)
   local path = vim.api.nvim_buf_get_name(bufnr)
-  local from = path ~= '' and vim.fs.dirname(path) or vim.fn.getcwd()
-  local found = vim.fs.find(MARKERS, { path = from, upward = true })[1]
-  return found and vim.fs.dirname(found) or from
+  local from = path ~= '' and vim.fn.fnamemodify(path, ':p:h') or vim.fn.getcwd()
+  local directory = from
+  while true do
+    for _, marker in ipairs(MARKERS) do
+      if vim.loop.fs_stat(directory .. '/' .. marker) then
+        return directory
+      end
+    end
+    local parent = vim.fn.fnamemodify(directory, ':h')
+    if parent == directory then
+      return from
+    end
+    directory = parent
+  end
 end
 
 --- Calls back with the root of the project once the buffer mentions mvm: now, or after the edit that brings it in.

@@ -1,6 +1,12 @@
 --- `:checkhealth mvm`
 local M = {}
 
+--- The reports, by their names of today, in every version.
+local health = vim.health or require('health')
+for _, name in ipairs({ 'start', 'ok', 'warn', 'error', 'info' }) do
+  health[name] = health[name] or health['report_' .. name]
+end
+
 local function run(command)
   if vim.system then
     local done = vim.system(command, { text = true, timeout = 10000 }):wait()
@@ -11,7 +17,6 @@ local function run(command)
 end
 
 local function server()
-  local health = vim.health
   local command = require('mvm.config').options.cmd[1]
   if vim.fn.executable(command) == 0 then
     return health.error(
@@ -27,8 +32,7 @@ local function server()
 end
 
 local function clients()
-  local health = vim.health
-  local list = (vim.lsp.get_clients or vim.lsp.get_active_clients)({ name = 'mvm_lsp' })
+  local list = require('mvm.client').all()
   if #list == 0 then
     return health.info('the server is not attached: open a Python file that uses mvm')
   end
@@ -39,7 +43,6 @@ local function clients()
 end
 
 local function machine()
-  local health = vim.health
   if vim.fn.executable('mvmctl') == 0 then
     return health.warn('mvmctl is not on PATH', { 'Without it this check cannot ask whether this machine can run guests' })
   end
@@ -53,7 +56,6 @@ end
 
 --- Checks Neovim, the server, and the machine.
 function M.check()
-  local health = vim.health
   health.start('mvm: Neovim')
   if vim.lsp.enable then
     health.ok('vim.lsp.enable is there')

@@ -3,7 +3,8 @@ local M = {}
 
 --- Starts the server for Python files that mention mvm.
 ---
---- Neovim 0.11 and newer: the same as `vim.lsp.enable('mvm_lsp')`. Older: an autocommand and `vim.lsp.start`.
+--- Neovim 0.11 and newer: the same as `vim.lsp.enable('mvm_lsp')`. Older: an autocommand and `vim.lsp.start`,
+--- or what that does, back to 0.7.
 ---@param options? mvm.Options
 function M.setup(options)
   local config = require('mvm.config')
@@ -28,6 +29,20 @@ function M.setup(options)
   end
 end
 
+--- What `vim.lsp.start` does, for versions before 0.8, which do not have it: one server a root.
+local function start(client, bufnr)
+  if vim.lsp.start then
+    return vim.lsp.start(client, { bufnr = bufnr })
+  end
+  local id
+  for _, other in ipairs(require('mvm.client').all()) do
+    if other.config.root_dir == client.root_dir and not other.is_stopped() then
+      id = other.id
+    end
+  end
+  vim.lsp.buf_attach_client(bufnr, id or vim.lsp.start_client(client))
+end
+
 --- Attaches the server to a buffer, now or as soon as it mentions mvm, without `vim.lsp.enable`.
 ---@param bufnr integer
 function M.start(bufnr)
@@ -36,7 +51,7 @@ function M.start(bufnr)
     local client = vim.tbl_extend('force', config.lsp(), { root_dir = root })
     vim.schedule(function()
       if vim.api.nvim_buf_is_loaded(bufnr) then
-        vim.lsp.start(client, { bufnr = bufnr })
+        start(client, bufnr)
       end
     end)
   end)

@@ -75,7 +75,9 @@ local function finish(command, argument, err, result)
   if type(traceback) == 'string' then
     write(traceback .. '\n')
   end
-  vim.api.nvim_exec_autocmds('User', { pattern = 'MvmJobEnded', data = { command = command, result = M.last } })
+  -- Before 0.8 an autocommand carries no data: there is `require('mvm.jobs').last`.
+  local data = vim.fn.has('nvim-0.8') == 1 and { command = command, result = M.last } or nil
+  vim.api.nvim_exec_autocmds('User', { pattern = 'MvmJobEnded', data = data })
 end
 
 --- Starts a build or a run.

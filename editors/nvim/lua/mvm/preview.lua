@@ -55,7 +55,8 @@ local function render(preview, answer)
   vim.api.nvim_buf_set_lines(preview.buffer, 0, -1, false, lines)
   vim.bo[preview.buffer].modifiable = false
   for _, window in ipairs(windows(preview.buffer)) do
-    vim.wo[window].winbar = title(answer)
+    -- Before 0.8 a window has no bar on top.
+    vim.wo[window][vim.fn.exists('+winbar') == 1 and 'winbar' or 'statusline'] = title(answer)
   end
 end
 

@@ -1,0 +1,158 @@
+// The preview pane itself: the ways to it, several apps in a file, what it costs when closed, and a window's reload.
+import assert from 'node:assert/strict';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventually } from '../workbench.mjs';
+import { accessible } from './editing.mjs';
+
+const PAIR = `import mvm
+
+mvm.workload(id="pair")
+
+
+@mvm.app(name="one", image=mvm.nix_packages(["python3"]))
+def one(text: str) -> str:
+    return text
+
+
+@mvm.app(name="two", image=mvm.nix_packages(["bash"]))
+def two(text: str) -> str:
+    return text
+`;
+
+/** Shows a folder with one file of one app and one of two. */
+async function pair(bench) {
+  const one = PAIR.slice(0, PAIR.indexOf('\n\n\n@mvm.app(name="two"')) + '\n';
+  await bench.show(bench.make('pair', { 'pair.py': PAIR, 'tool.py': one }));
+}
+
+/** Closes the preview. */
+async function close(bench) {
+  await bench.page.locator('.tab', { hasText: 'Workload IR' }).hover();
+  await bench.page.locator('.tab', { hasText: 'Workload IR' }).locator('.codicon-close').click();
+  await eventually('the preview is gone', async () => !(await bench.frame()));
+}
+
+export const preview = ({ axe, server }) => ({
+  async 'it opens from the title, a lens and the keyboard, and a run asks from title and keyboard'(bench) {
+    await pair(bench);
+    await bench.open('tool.py');
+    const title = (label) => bench.page.locator(`.editor-group-container.active .editor-actions .action-label[aria-label^="${label}"]`);
+    const form = async () => {
+      const frame = await eventually('the preview', () => bench.frame());
+      await eventually('the form', async () => (await frame.locator('form').count()) === 1);
+    };
+    const ways = {
+      title: [() => title('Show Workload IR').click(), bench.frame],
+      lens: [() => bench.page.locator('.codelens-decoration a', { hasText: /^IR$/ }).first().click(), bench.frame],
+      keyboard: [() => bench.page.keyboard.press('Control+K').then(() => bench.page.keyboard.press('i')), bench.frame],
+      'run title': [() => title('Run in a MicroVM').click(), form],
+      'run keyboard': [() => bench.page.keyboard.press('Control+K').then(() => bench.page.keyboard.press('Shift+Enter')), form],
+    };
+    for (const [name, [open, there]] of Object.entries(ways)) {
+      await bench.open('tool.py');
+      await bench.goTo(1, 1);
+      await open();
+      await eventually(`the preview by ${name}`, () => bench.frame());
+      await there.call(bench);
+      await close(bench);
+    }
+  },
+
+  async 'of several apps one can be picked, and the cursor picks it too'(bench) {
+    await bench.open('pair.py');
+    const frame = await bench.preview();
+    await bench.shows(frame, '"name": "two"');
+    const pick = frame.getByRole('combobox', { name: 'Workload' });
+    assert.deepEqual(await pick.locator('option').allInnerTexts(), ['pair', 'pair: one', 'pair: two']);
+    await frame.getByRole('tab', { name: 'Picture' }).click();
+    assert.deepEqual(await frame.locator('h2').allInnerTexts(), ['one', 'two']);
+    await pick.selectOption({ label: 'pair: one' });
+    await eventually('one is drawn', async () => (await frame.locator('h2').allInnerTexts()).join() === 'one');
+    await accessible(frame, axe, 'an app of several');
+    await bench.open('pair.py');
+    await bench.goInto('../pair/pair.py', '"bash"');
+    await eventually('two is drawn', async () => (await frame.locator('h2').allInnerTexts()).join() === 'two');
+    await frame.getByRole('tab', { name: 'IR' }).click();
+    await bench.open('pair.py');
+    await bench.command('mvm: Run in a MicroVM');
+    const rows = bench.page.locator('.quick-input-list .monaco-list-row');
+    await eventually('it asks which', async () => (await rows.allInnerTexts()).map((text) => text.trim()).join() === 'one,two');
+    await bench.page.keyboard.press('Escape');
+  },
+
+  async 'its page runs no foreign script, and says what is missing'(bench) {
+    const frame = await bench.preview();
+    const policy = await frame.locator('meta[http-equiv="Content-Security-Policy"]').getAttribute('content');
+    assert.match(policy, /^default-src 'none'; style-src [^;]*; script-src 'nonce-[\w-]{20,}'$/);
+    assert.doesNotMatch(policy, /unsafe/);
+    const ran = await frame.evaluate(() => {
+      const script = document.createElement('script');
+      script.textContent = 'document.body.dataset.owned = "1"';
+      document.body.append(script);
+      script.remove();
+      return document.body.dataset.owned;
+    });
+    assert.equal(ran, undefined);
+    bench.make('pair', { 'none.py': '# mvm is not used yet\n' });
+    await bench.open('none.py');
+    await bench.shows(frame, 'Nothing is declared here');
+    await accessible(frame, axe, 'nothing declared');
+    await bench.goTo(2, 1);
+    await bench.page.keyboard.type('import mvm\n@mvm.app()\ndef run() -> None:');
+    await bench.shows(frame, 'incomplete');
+    await accessible(frame, axe, 'incomplete');
+    await bench.command('File: Revert File');
+  },
+
+  async 'it is there again after the window is reloaded'(bench) {
+    await pair(bench);
+    await bench.open('pair.py');
+    const frame = await bench.preview();
+    await bench.shows(frame, '"pair"');
+    await frame.getByRole('tab', { name: 'Picture' }).click();
+    await eventually('both are drawn', async () => (await frame.locator('h2').allInnerTexts()).join() === 'one,two');
+    await bench.command('Developer: Reload Window');
+    const again = await eventually('the preview is there', async () => {
+      const one = await bench.frame();
+      return frame.isDetached() && one !== frame && one;
+    });
+    await eventually('both are drawn again', async () => (await again.locator('h2').allInnerTexts()).join() === 'one,two');
+    assert.equal(await bench.page.locator('.tab', { hasText: 'Workload IR' }).count(), 1);
+    await bench.open('pair.py');
+    await bench.goInto('../pair/pair.py', '"bash"');
+    await bench.page.keyboard.type('typed');
+    await bench.shows(again, 'typedbash');
+    await again.getByRole('tab', { name: 'IR' }).click();
+    await bench.command('File: Revert File');
+  },
+
+  async 'closed, it costs nothing'(bench) {
+    const text = 'import mvm\n\n\n@mvm.app(name="tool", image=mvm.nix_packages(["python3"]))\ndef run() -> None:\n    pass\n';
+    const folder = bench.make('quiet', { 'tool.py': text, spy: `#!/bin/sh\ncd "$(dirname "$0")"\ntee -a in | "${server}" | tee -a out\n` });
+    chmodSync(join(folder, 'spy'), 0o755);
+    bench.make('quiet/.vscode', { 'settings.json': JSON.stringify({ 'mvm.server.path': join(folder, 'spy') }) });
+    writeFileSync(join(folder, 'out'), '');
+    const told = () => readFileSync(join(folder, 'out'), 'utf8').split('"mvm/workloadIrChanged"').length - 1;
+    await bench.show(folder);
+    await bench.open('tool.py');
+    const frame = await bench.preview();
+    await bench.shows(frame, '"tool"');
+    await bench.open('tool.py');
+    await bench.goTo(4, 16);
+    await bench.page.keyboard.type('is-');
+    await bench.shows(frame, 'is-tool');
+    assert.ok(told() > 0);
+    await close(bench);
+    await eventually('the server is told', () => readFileSync(join(folder, 'in'), 'utf8').includes('"subscribe":false'));
+    await bench.open('tool.py');
+    const before = told();
+    await bench.goTo(4, 10);
+    await bench.page.keyboard.type('nonsense=1, ');
+    await eventually('a finding', async () => (await bench.page.locator('.squiggly-error').count()) > 0);
+    await bench.goTo(4, 12);
+    await bench.command('File: Revert File');
+    await eventually('no finding', async () => (await bench.page.locator('.squiggly-error').count()) === 0);
+    assert.equal(told(), before);
+  },
+});
