@@ -139,9 +139,13 @@ export class Workbench {
   /** Shows a folder or a workspace file in the window; what was open is closed. */
   async show(path) {
     const kind = path.endsWith('.code-workspace') ? 'workspace' : 'folder';
-    await this.page.goto(`${this.base}/?${kind}=${path}`);
-    await this.page.waitForSelector('.monaco-workbench .part.editor');
-    await this.page.locator('.part.statusbar').waitFor();
+    // Read before its file system is there, a workspace has no folders, and stays so: then the window is opened again.
+    await eventually(`${path} is shown`, async () => {
+      await this.page.goto(`${this.base}/?${kind}=${path}`);
+      await this.page.waitForSelector('.monaco-workbench .part.editor');
+      await this.page.locator('.part.statusbar').waitFor();
+      return this.page.locator('.explorer-folders-view .monaco-list-row').first().waitFor({ timeout: 2 * AGAIN }).then(() => true);
+    });
   }
 
   /** Makes a folder with files in it. */

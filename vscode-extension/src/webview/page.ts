@@ -200,7 +200,7 @@ function draw(): void {
   const content = view.tab === 'ir' ? text(view.answer) : view.tab === 'picture' ? drawn(view.answer) : run();
   const scrolled = document.querySelector('.ir')?.scrollTop ?? 0;
   const focused = document.activeElement?.id;
-  root.replaceChildren(header(view.answer), tabs(), make('div', { role: 'tabpanel', id: 'panel', 'aria-labelledby': `tab-${view.tab}` }, content));
+  root.replaceChildren(make('div', { class: 'top' }, header(view.answer), tabs()), make('div', { role: 'tabpanel', id: 'panel', 'aria-labelledby': `tab-${view.tab}` }, content));
   document.querySelector('.ir')?.scrollTo({ top: scrolled });
   if (focused) {
     document.getElementById(focused)?.focus();
