@@ -31,7 +31,7 @@
 
 (defun test-until (what condition)
   "Wait until CONDITION holds; fail with WHAT."
-  (let ((end (+ (float-time) 60)) value)
+  (let ((end (+ (float-time) 180)) value)
     (while (not (or (setq value (funcall condition)) (> (float-time) end)))
       (accept-process-output nil 0.05))
     (or value (error "%s did not come to pass" what))))

@@ -13,6 +13,13 @@ mkdirSync(media, { recursive: true });
 const codeServer = join(target, 'code-server');
 execFileSync('bash', [join(here, 'install.sh'), codeServer], { stdio: 'inherit' });
 
+/** Changes the theme, and waits until the page has it. */
+async function toggle(bench, frame, theme) {
+  await bench.command('Preferences: Toggle between Light/Dark Themes');
+  await eventually(`the page is ${theme}`, async () => (await frame.locator('body').getAttribute('class')).includes(`vscode-${theme}`));
+  await bench.quiet();
+}
+
 const bench = await Workbench.start({
   codeServer,
   vsix: join(target, 'mvm.vsix'),
@@ -39,6 +46,7 @@ try {
   await bench.shows(frame, 'agent-tool');
   await bench.goInto('agent-tool/tool.py', '"api.openai.com"]');
   await frame.getByRole('tab', { name: 'Picture' }).click();
+  await bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().waitFor();
   await bench.quiet();
   await bench.screenshot('picture-dark');
   await bench.open('multi/textkit.py');
@@ -48,10 +56,13 @@ try {
   await frame.locator('#run').click();
   await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('"words": 9'), 400_000);
   await bench.quiet();
-  await bench.command('Preferences: Toggle between Light/Dark Themes');
-  await eventually('the page is light', async () => (await frame.locator('body').getAttribute('class')).includes('vscode-light'));
-  await bench.quiet();
+  await toggle(bench, frame, 'light');
   await bench.screenshot('run-light');
+  await bench.open('insecure/insecure.py');
+  await bench.goInto('insecure/insecure.py', '@mvm.app');
+  await frame.getByRole('tab', { name: 'Picture' }).click();
+  await eventually('risky parts are marked', async () => (await frame.locator('.risky .risk').count()) > 3);
+  await bench.screenshot('risks-light');
 } finally {
   await bench.stop();
 }

@@ -16,9 +16,9 @@ vim.notify = function(text, level)
 end
 
 --- Waits for something to hold; fails with its words when it does not.
-function T.eventually(what, condition)
+function T.eventually(what, condition, limit)
   local value
-  local ok = vim.wait(120000, function()
+  local ok = vim.wait(limit or 120000, function()
     value = condition()
     return value and true or false
   end, 10)
@@ -26,6 +26,25 @@ function T.eventually(what, condition)
     error(('%s did not come to pass; said: %s'):format(what, vim.inspect(T.said)), 2)
   end
   return value
+end
+
+--- Real guests take their time.
+T.GUEST = 400000
+
+--- Starts a build or a run, waits for its end, and gives its result.
+function T.ended(start)
+  local result
+  vim.api.nvim_create_autocmd('User', {
+    pattern = 'MvmJobEnded',
+    once = true,
+    callback = function(event)
+      result = event.data.result
+    end,
+  })
+  start()
+  return T.eventually('the end of the job', function()
+    return result
+  end, T.GUEST)
 end
 
 function T.equal(expected, found)

@@ -5,17 +5,8 @@ local tests = {}
 function tests.a_file_with_errors_is_not_built()
   local bufnr = T.open('insecure/insecure.py')
   T.client(bufnr)
-  local ended
-  vim.api.nvim_create_autocmd('User', {
-    pattern = 'MvmJobEnded',
-    once = true,
-    callback = function(event)
-      ended = event.data.result
-    end,
-  })
-  vim.cmd.MvmBuild('insecure')
-  T.eventually('a refusal', function()
-    return ended
+  local ended = T.ended(function()
+    vim.cmd.MvmBuild('insecure')
   end)
   T.equal(false, ended.success)
   assert(ended.summary:find('has errors and cannot be built', 1, true), ended.summary)
