@@ -41,12 +41,12 @@ try {
   await bench.page.setViewportSize({ width: 1280, height: 760 });
   await bench.show(bench.folder);
   await bench.open('agent-tool/tool.py');
+  await bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().waitFor();
   await bench.command('View: Toggle Primary Side Bar Visibility');
   const frame = await bench.preview();
   await bench.shows(frame, 'agent-tool');
   await bench.goInto('agent-tool/tool.py', '"api.openai.com"]');
   await frame.getByRole('tab', { name: 'Picture' }).click();
-  await bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().waitFor();
   await bench.quiet();
   await bench.screenshot('picture-dark');
   await bench.open('multi/textkit.py');
