@@ -23,7 +23,7 @@ export interface Machine {
 const EVERY_MS = 3000;
 
 export class Machines implements vscode.TreeDataProvider<Machine>, vscode.Disposable {
-  private readonly changed = new vscode.EventEmitter<void>();
+  private readonly changed = new vscode.EventEmitter<Machine | undefined>();
   private readonly view: vscode.TreeView<Machine>;
   private readonly channels = new Map<string, vscode.OutputChannel>();
   private readonly followed = new Set<string>();
@@ -55,7 +55,7 @@ export class Machines implements vscode.TreeDataProvider<Machine>, vscode.Dispos
   getTreeItem(machine: Machine): vscode.TreeItem {
     const item = new vscode.TreeItem(plain(machine.name));
     item.id = machine.name;
-    item.description = `${machine.state}, ${age(Date.now() / 1000 - machine.started_at)}`;
+    item.description = `${machine.state}, since ${clock(machine.started_at)}`;
     item.tooltip = `${machine.workload}/${machine.app} on ${machine.hypervisor}, process ${machine.pid}`;
     item.iconPath = new vscode.ThemeIcon(machine.state === 'failed' ? 'error' : machine.state === 'ready' ? 'vm-running' : 'vm-active');
     item.contextValue = `machine.${machine.state}`;
@@ -69,9 +69,10 @@ export class Machines implements vscode.TreeDataProvider<Machine>, vscode.Dispos
       return;
     }
     const { value, said } = await this.ctl.run(['ps']);
-    this.machines = ((value as { machines?: unknown } | undefined)?.machines ?? []) as Machine[];
     this.view.message = value === undefined ? said : '';
-    this.changed.fire();
+    const { all, news } = merged(this.machines, ((value as { machines?: unknown } | undefined)?.machines ?? []) as Machine[]);
+    this.machines = all;
+    news.forEach((one) => this.changed.fire(one));
   }
 
   /** The same, where somebody looks. */
@@ -190,9 +191,23 @@ export class Machines implements vscode.TreeDataProvider<Machine>, vscode.Dispos
 /** A machine that a command was given, by the tree or by the palette's choice. */
 export const isMachine = (given: unknown): given is Machine => typeof (given as { workload?: Json } | undefined)?.workload === 'string';
 
-export function age(seconds: number): string {
-  const s = Math.max(0, Math.floor(seconds));
-  return s < 120 ? `${s} s` : s < 7200 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
+/** What is shown after a look, and what of it must be drawn anew: machines, or `undefined` for the whole list. A machine
+ * stays the same object, and what has not changed is left alone: a click would meet a tree that is just being made. */
+export function merged(before: Machine[], now: Machine[]): { all: Machine[]; news: (Machine | undefined)[] } {
+  const known = new Map(before.map((one) => [one.name, one]));
+  const news: (Machine | undefined)[] = [];
+  const all = now.map((one) => {
+    const old = known.get(one.name);
+    if (!old || JSON.stringify(old) === JSON.stringify(one)) {
+      return old ?? one;
+    }
+    news.push(Object.assign(old, one));
+    return old;
+  });
+  const same = before.length === all.length && all.every((one, i) => one === before[i]);
+  return { all, news: same ? news : [undefined] };
 }
+
+const clock = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 
 const shorten = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);

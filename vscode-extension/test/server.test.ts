@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { words } from '../src/ctl';
 import { checks, commandsOf, written } from '../src/doctor';
-import { age } from '../src/machines';
+import { merged, type Machine } from '../src/machines';
 import { Patience, wrongServer } from '../src/versions';
 
 const answer = (name: string, version?: string): Parameters<typeof wrongServer>[0] => ({
@@ -64,6 +64,15 @@ void test('errors of mvmctl in words', () => {
   assert.equal(words('{"progress":{}}\n'), '');
 });
 
-void test('ages', () => {
-  assert.deepEqual([age(-1), age(5.4), age(600), age(7200)], ['0 s', '5 s', '10 min', '2 h']);
+void test('of the machines only what changed is drawn anew, and a machine stays the same object', () => {
+  const machine = (name: string, state = 'ready'): Machine => ({ name, workload: 'w', app: 'a', state, hypervisor: 'qemu-tcg', pid: 1, started_at: 0 });
+  const first = merged([], [machine('a'), machine('b', 'booting')]);
+  assert.deepEqual(first.news, [undefined]);
+  const quiet = merged(first.all, [machine('a'), machine('b', 'booting')]);
+  assert.deepEqual(quiet.news, []);
+  const ready = merged(quiet.all, [machine('a'), machine('b')]);
+  assert.deepEqual(ready.news, [machine('b')]);
+  assert.ok(ready.all.every((one, i) => one === first.all[i]));
+  assert.deepEqual(merged(ready.all, [machine('a')]).news, [undefined]);
+  assert.deepEqual(merged(ready.all, []), { all: [], news: [undefined] });
 });
