@@ -28,9 +28,17 @@ const SUITES: &[(&str, u32, &str)] = &[
     ("snapshots", 300, ""),
     ("interrupt", 300, "killed_vmm"),
 ];
-/// What takes a minute each and runs elsewhere as well: not here, unless it is named. The first waits for time limits of
-/// the supervisor, the second runs on the `/dev/kvm` of whoever runs `cargo xtask test unit`.
-const LONG: &[&str] = &["a_guest_that_stops_answering", "two_hundred_machines"];
+/// What takes long and runs elsewhere as well: not here, unless it is named. The first waits for time limits of the
+/// supervisor, the second runs on the `/dev/kvm` of whoever runs `cargo xtask test unit`, and the others boot several
+/// machines each for what is the supervisor's doing whatever runs the guest (suite `boot`).
+const LONG: &[&str] = &[
+    "a_guest_that_stops_answering",
+    "two_hundred_machines",
+    "a_secret_is_in_no_snapshot",
+    "what_is_damaged_is_thrown_away",
+    "a_module_that_connects_when_it_is_imported",
+    "a_freeze_whose_supervisor_is_killed",
+];
 /// The sources of those that declare apps.
 const DECLARING: &[&str] = &[
     include_str!("outcomes.rs"),
