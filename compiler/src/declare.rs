@@ -117,7 +117,9 @@ pub(crate) fn read(text: &str, parsed: &ParsedHead, scope: &Scope<'_>, file: &Fi
     for decorator in &parsed.head.decorators {
         ours |= reader.decorator(decorator);
     }
-    if !ours {
+    // A decorator that cannot be read is ours when it speaks of us.
+    let broken = || !parsed.errors.is_empty() && reader.mentioned(&parsed.head.decorators);
+    if !ours && !broken() {
         return ItemResult::default();
     }
     let mut result = ItemResult {
@@ -173,6 +175,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Does one of the decorators speak of `mvm`?
+    fn mentioned(&self, decorators: &[Decorator]) -> bool {
+        let text = |d: &Decorator| self.text.get(d.range.clone()).unwrap_or("");
+        decorators.iter().any(|d| self.evaluator.imports().mentioned_in(text(d)))
+    }
+
     /// Reads one decorator; tells whether it is the product's.
     fn decorator(&mut self, decorator: &Decorator) -> bool {
         let (function, call) = match &decorator.expr.kind {
@@ -267,28 +275,33 @@ impl Reader<'_> {
     }
 
     fn function(&mut self, definition: &Definition) -> Function {
-        let parameters = definition.parameters.iter().map(|p| Parameter {
-            name: p.name.clone(),
-            name_range: p.name_range.clone(),
-            kind: p.kind,
-            annotation: p.annotation.as_ref().map(|a| a.range.clone()),
-            default: p.default.as_ref().map(|d| d.range.clone()),
-            default_json: p.default.as_ref().and_then(|d| self.default_json(d)),
-        });
+        let mut parameters = Vec::with_capacity(definition.parameters.len());
+        for p in &definition.parameters {
+            parameters.push(Parameter {
+                name: p.name.clone(),
+                name_range: p.name_range.clone(),
+                kind: p.kind,
+                annotation: p.annotation.as_ref().map(|a| a.range.clone()),
+                default: p.default.as_ref().map(|d| d.range.clone()),
+                default_json: p.default.as_ref().and_then(|d| self.default_json(d)),
+            });
+        }
         Function {
             name: definition.name.clone(),
             name_range: definition.name_range.clone(),
             head: definition.range.clone(),
             is_async: definition.is_async,
-            parameters: parameters.collect(),
+            parameters,
             returns: definition.returns.as_ref().map(|r| r.range.clone()),
         }
     }
 
-    /// A default as JSON. What is not static there is no mistake, so nothing is reported.
-    fn default_json(&self, e: &Expr) -> Option<serde_json::Value> {
+    /// A default as JSON. What is not static there is no mistake, so only what is not Python is reported.
+    fn default_json(&mut self, e: &Expr) -> Option<serde_json::Value> {
         let scope = Scope::default();
-        let value = Evaluator::new(self.text, &scope).expr(e);
+        let mut evaluator = Evaluator::new(self.text, &scope);
+        let value = evaluator.expr(e);
+        self.evaluator.findings.extend(evaluator.findings.into_iter().filter(|f| f.rule == "MVM001"));
         json(&value)
     }
 }

@@ -1,4 +1,4 @@
-//! Half-typed, damaged and hostile text: no panic, no hang, and what was not touched keeps its IR.
+//! Mutated and hostile text: no panic, no hang, and what was not touched keeps its IR (see `recovery.rs` too).
 // A test's helpers may fail the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -62,29 +62,6 @@ fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
 
 fn without(text: &str, range: &std::ops::Range<usize>) -> String {
     format!("{}{}", &text[..range.start], &text[range.end..])
-}
-
-#[test]
-fn every_prefix() {
-    for text in FIXTURES {
-        for end in (0..text.len()).filter(|n| text.is_char_boundary(*n)) {
-            read(&text[..end]);
-        }
-    }
-}
-
-#[test]
-fn every_line_and_token_removed() {
-    for text in FIXTURES {
-        for token in tokens(text) {
-            read(&without(text, &token));
-        }
-        let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            read(&without(text, &(start..start + line.len())));
-            start += line.len();
-        }
-    }
 }
 
 #[test]
@@ -204,6 +181,7 @@ fn in_time(what: &str, text: &str) {
     let start = Instant::now();
     read(text);
     let took = start.elapsed();
+    println!("{what}: {took:.0?}");
     assert!(took < Duration::from_secs(60), "{what}: {took:?}");
 }
 

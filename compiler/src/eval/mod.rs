@@ -78,6 +78,11 @@ impl<'a> Evaluator<'a> {
         Evaluator { text, scope, findings: Vec::new(), dependencies: Vec::new(), budget, quiet: false }
     }
 
+    /// How the module imports `mvm`.
+    pub fn imports(&self) -> &Imports {
+        &self.scope.imports
+    }
+
     /// Types that the module defines.
     pub fn types(&self) -> &'a Types {
         &self.scope.types

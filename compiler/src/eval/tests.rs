@@ -298,6 +298,10 @@ fn expressions_that_people_write() {
         "X = f'{2.5:.0f} {3.5:.0f} {0.5:.0f} {1e22:f} {1.0:G} {1e-7:G} {12:.2f} {12:g} {True:.1f}'",
         "X = 'half \\N{BULLET} by name'",
         "X = '%s' % 'a'",
+        "X = '\\ud83d\\ude00'",
+        "X = f'{1:n} {1.5:n}'",
+        "X = f'{65:c}'",
+        "X = 0.5 ** 2",
         "X = 'a' < 'b'",
         "X = '{}'.format(1)",
         "X = 1 << 3",
@@ -367,5 +371,30 @@ fn bombs_are_refused_at_once() {
             }
             Err(reason) => assert!(!reason.is_empty()),
         }
+    }
+}
+
+/// What a static reader cannot have as Python does is refused in words that tell why and what to write.
+#[test]
+fn refusals_say_why() {
+    for (source, reason) in [
+        (
+            "X = '\\N{BULLET}'",
+            "a character by its Unicode name is not read: write the character or its `\\u` escape",
+        ),
+        (
+            "X = '\\ud800'",
+            "half of a surrogate pair is no character, JSON cannot carry it: write the character",
+        ),
+        ("X = '\\U00110000'", "there is no such character"),
+        ("X = 2.0 ** 0.5", "a power of floats depends on the C library of the machine: write the result"),
+        ("X = '%s' % 1", "`%` formatting is not read: use an f-string, or write the text out"),
+        ("X = f'{1.5:n}'", "the format `n` depends on the locale of the machine"),
+        ("X = f'{15:n}'", "the formats `c` and `n` are not read"),
+        ("X = 9 ** 9 ** 9", "the result is too large to be read"),
+    ] {
+        let constant = module_value(&format!("{source}\n")).unwrap();
+        let messages: Vec<&str> = constant.findings.iter().map(|f| f.message.as_str()).collect();
+        assert!(messages.iter().any(|m| m.contains(reason)), "{source}: {messages:?}");
     }
 }

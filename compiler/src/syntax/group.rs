@@ -148,10 +148,14 @@ impl Group {
             .for_each(|at| add(at.saturating_sub(1), "a comma is missing here", false));
     }
 
-    /// What follows the closing bracket.
-    pub fn rest(&self, text: &str, end: usize) -> Option<TextRange> {
-        let rest = trimmed(text, self.close? + 1..end);
-        (!rest.is_empty()).then_some(rest)
+    /// Something follows the closing bracket, which may not have been meant to be the closing one.
+    pub fn report_rest(&self, text: &str, end: usize, errors: &mut Vec<SyntaxError>) {
+        let Some(close) = self.close else { return };
+        let range = trimmed(text, close + 1..end);
+        if !range.is_empty() {
+            let message = "invalid syntax after the closing bracket".to_owned();
+            errors.push(SyntaxError { range, message, unclosed: true });
+        }
     }
 
     pub fn pieces<T>(

@@ -10,13 +10,15 @@ mod scan;
 mod types;
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 
-use tree_sitter::{Node, Parser, Tree};
+use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
+use crate::declaration::ParameterKind;
 use crate::finding::TextRange;
 use ast::{Decorator, Expr, ExprKind, Head, SyntaxError, TypeItem};
 use convert::Converter;
-use scan::head_lines;
+use scan::{HeadLines, head_lines};
 
 /// CPython's bound for nested brackets.
 const BRACKETS: usize = 200;
@@ -25,16 +27,40 @@ thread_local! {
     static PARSER: RefCell<Option<Parser>> = const { RefCell::new(None) };
 }
 
-/// Parses; `None` only when tree-sitter cannot be set up.
-fn parse(text: &str) -> Option<Tree> {
+/// The largest text in which the place of an error is looked for: tree-sitter's ways around errors are slow.
+const LOOKED_AT: usize = 16 << 10;
+
+fn with_parser<T>(work: impl FnOnce(&mut Parser) -> Option<T>) -> Option<T> {
     PARSER.with_borrow_mut(|slot| {
         if slot.is_none() {
             let mut parser = Parser::new();
             parser.set_language(&tree_sitter_python::LANGUAGE.into()).ok()?;
             *slot = Some(parser);
         }
-        slot.as_mut()?.parse(text, None)
+        work(slot.as_mut()?)
     })
+}
+
+/// Parses a text that has no error; gives up at the first one.
+fn parse(text: &str) -> Option<Tree> {
+    with_parser(|parser| {
+        let mut stop = |state: &ParseState| match state.has_error() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let mut read = |at: usize, _| text.as_bytes().get(at..).unwrap_or(&[]);
+        let options = ParseOptions::new().progress_callback(&mut stop);
+        let tree = parser.parse_with_options(&mut read, None, Some(options));
+        if tree.is_none() {
+            parser.reset();
+        }
+        tree.filter(|tree| !tree.root_node().has_error())
+    })
+}
+
+/// Parses a text that has an error, to see where.
+fn parse_damaged(text: &str) -> Option<Tree> {
+    if text.len() > LOOKED_AT { None } else { with_parser(|parser| parser.parse(text, None)) }
 }
 
 /// A copy with one kind of line end (tree-sitter does not know a lone carriage return) and the same offsets.
@@ -60,16 +86,58 @@ pub(crate) fn parse_head(text: &str, errors: &mut Vec<SyntaxError>) -> Head {
         return Head::default();
     }
     if let Some(head) = quick::head(&text[..lines.end]) {
+        head.definition.iter().for_each(|definition| signature(definition, errors));
         return head;
     }
     let source = with_newlines("", &text[..lines.end], "\n");
+    let start = lines.definition.as_ref().map_or(0, |d| d.start);
+    let indented = text[..start].ends_with([' ', '\t']);
     if let Some(tree) = parse(&source)
-        && !tree.root_node().has_error()
+        && !indented
         && let Some(head) = convert_head(&source, tree.root_node())
+        && whole(text, &head, &lines)
     {
+        if let Some(definition) = &head.definition {
+            signature(definition, errors);
+        }
         return head;
     }
-    recover::head(text, &lines, errors)
+    let head = recover::head(text, &lines, errors);
+    if indented {
+        let message = "the function must stand at the margin, below its decorator".to_owned();
+        errors.push(SyntaxError { range: start..start + 1, message, unclosed: false });
+    }
+    head
+}
+
+/// Is each decorator all of its line? tree-sitter lets more follow than Python does.
+fn whole(text: &str, head: &Head, lines: &HeadLines) -> bool {
+    let ends = |d: &Decorator, line: &TextRange| recover::trimmed(text, line.clone()).end == d.range.end;
+    head.decorators.iter().zip(&lines.decorators).all(|(decorator, line)| ends(decorator, line))
+}
+
+/// What Python refuses in a signature that is well formed.
+fn signature(definition: &ast::Definition, errors: &mut Vec<SyntaxError>) {
+    let mut defaults = false;
+    let mut stars = 0;
+    for parameter in &definition.parameters {
+        let message = match parameter.kind {
+            ParameterKind::Variadic => {
+                stars += 1;
+                (stars > 1).then_some("a function takes `*` once")
+            }
+            ParameterKind::Ordinary | ParameterKind::PositionalOnly => {
+                let bare = defaults && parameter.default.is_none();
+                defaults |= parameter.default.is_some();
+                bare.then_some("a parameter without a default stands after one with a default")
+            }
+            _ => None,
+        };
+        if let Some(message) = message {
+            let range = parameter.name_range.clone();
+            errors.push(SyntaxError { range, message: message.to_owned(), unclosed: false });
+        }
+    }
 }
 
 fn too_deep(text: &str, errors: &mut Vec<SyntaxError>) -> bool {
@@ -97,6 +165,7 @@ fn convert_head(source: &str, root: Node<'_>) -> Option<Head> {
                     expr: converter.expr(expr),
                 });
             }
+            "function_definition" | "class_definition" if recover::lenient(child) => return None,
             "function_definition" | "class_definition" => head.definition = Some(converter.definition(child)),
             _ => {}
         }
@@ -115,11 +184,7 @@ pub(crate) fn parse_type_item(text: &str, value: Option<usize>) -> Option<TypeIt
     }
     let source = with_newlines("", text, "\n");
     let tree = parse(&source)?;
-    let root = tree.root_node();
-    if root.has_error() {
-        return None;
-    }
-    types::item(&Converter { text: &source, shift: 0 }, root.named_child(0)?)
+    types::item(&Converter { text: &source, shift: 0 }, tree.root_node().named_child(0)?)
 }
 
 /// An expression at `range` of `text`, read alone.
@@ -144,7 +209,7 @@ fn parse_clean(text: &str, range: &TextRange) -> Option<Expr> {
     let source = with_newlines("(", text.get(range.clone())?, "\n)\n");
     let tree = parse(&source)?;
     let root = tree.root_node();
-    if root.has_error() || root.named_child_count() != 1 {
+    if root.named_child_count() != 1 {
         return None;
     }
     let statement = root.named_child(0)?;

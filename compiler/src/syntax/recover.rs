@@ -4,7 +4,7 @@
 use super::ast::*;
 use super::group::Group;
 use super::scan::HeadLines;
-use super::{parse, parse_clean, with_newlines};
+use super::{parse, parse_clean, parse_damaged, with_newlines};
 use crate::finding::TextRange;
 use crate::items::{Lexer, is_name_byte, line_end};
 
@@ -15,7 +15,17 @@ const DEPTH: u32 = 40;
 pub(super) fn head(text: &str, lines: &HeadLines, errors: &mut Vec<SyntaxError>) -> Head {
     let mut head = Head::default();
     for range in &lines.decorators {
-        let expr = expression(text, range.start + 1..range.end, errors, 0);
+        let mut expr = expression(text, range.start + 1..range.end, errors, 0);
+        if let ExprKind::Tuple(items) = &mut expr.kind
+            && text.as_bytes().get(expr.range.start) != Some(&b'(')
+            && !items.is_empty()
+        {
+            let first = items.swap_remove(0);
+            let rest = trimmed(text, first.range.end..range.end);
+            let message = "a decorator is one expression".to_owned();
+            errors.push(SyntaxError { range: rest, message, unclosed: true });
+            expr = first;
+        }
         head.decorators.push(Decorator { range: range.clone(), expr });
     }
     head.definition = lines.definition.as_ref().and_then(|range| definition(text, range, errors));
@@ -35,23 +45,28 @@ fn definition(text: &str, range: &TextRange, errors: &mut Vec<SyntaxError>) -> O
         return None;
     }
     let source = with_newlines("", piece, "\n");
-    if let Some(tree) = parse(&source) {
-        let root = tree.root_node();
-        if !root.has_error()
-            && let Some(node) = root.named_child(0)
-            && matches!(node.kind(), "function_definition" | "class_definition")
-        {
-            let shift = isize::try_from(range.start).ok()?;
-            return Some(super::Converter { text: &source, shift }.definition(node));
-        }
-        let at = error_range(&tree, &source);
-        errors.push(SyntaxError {
-            range: at.start + range.start..at.end + range.start,
-            message: "the function's signature is not valid Python".to_owned(),
-            unclosed: false,
-        });
+    let tree = parse(&source);
+    let node = tree.as_ref().and_then(|tree| tree.root_node().named_child(0));
+    let defines = |kind: &str| matches!(kind, "function_definition" | "class_definition");
+    if let Some(node) = node.filter(|n| defines(n.kind()) && !lenient(*n)) {
+        let shift = isize::try_from(range.start).ok()?;
+        return Some(super::Converter { text: &source, shift }.definition(node));
     }
+    let at = parse_damaged(&source).map_or(0..piece.len(), |tree| error_range(&tree, &source));
+    errors.push(SyntaxError {
+        range: at.start + range.start..at.end + range.start,
+        message: "the function's signature is not valid Python".to_owned(),
+        unclosed: false,
+    });
     Some(named_only(piece, range))
+}
+
+/// Does a signature hold what tree-sitter reads and Python does not: `name: str: int`?
+pub(super) fn lenient(definition: tree_sitter::Node<'_>) -> bool {
+    let Some(parameters) = definition.child_by_field_name("parameters") else { return false };
+    let mut cursor = parameters.walk();
+    let mut types = parameters.named_children(&mut cursor).filter_map(|p| p.child_by_field_name("type"));
+    types.any(|t| t.named_child(0).is_some_and(|inner| inner.kind() == "constrained_type"))
 }
 
 /// What can be had of a signature with an error: its name.
@@ -148,9 +163,7 @@ pub(super) fn expression(text: &str, range: TextRange, errors: &mut Vec<SyntaxEr
         Some(b'(') if opener > range.start => {
             let group = Group::read(text, opener, range.end);
             group.report(text, errors);
-            if let Some(after) = group.rest(text, range.end) {
-                return error(errors, after, "invalid syntax after the closing bracket");
-            }
+            group.report_rest(text, range.end, errors);
             let function = expression(text, range.start..opener, errors, depth + 1);
             let arguments = group.pieces(errors, |piece, errors| argument(text, piece, errors, depth + 1));
             let call = Call { function, arguments, inner: group.inner };
@@ -159,9 +172,7 @@ pub(super) fn expression(text: &str, range: TextRange, errors: &mut Vec<SyntaxEr
         Some(open @ (b'[' | b'{' | b'(')) if opener == range.start => {
             let group = Group::read(text, opener, range.end);
             group.report(text, errors);
-            if let Some(after) = group.rest(text, range.end) {
-                return error(errors, after, "invalid syntax after the closing bracket");
-            }
+            group.report_rest(text, range.end, errors);
             let kind = match open {
                 b'[' => ExprKind::List(group.pieces(errors, |p, e| expression(text, p, e, depth + 1))),
                 b'{' => ExprKind::Dict(group.pieces(errors, |p, e| pair(text, p, e, depth + 1))),
@@ -171,7 +182,7 @@ pub(super) fn expression(text: &str, range: TextRange, errors: &mut Vec<SyntaxEr
         }
         _ => {
             let source = with_newlines("(", &text[range.clone()], "\n)\n");
-            let at = parse(&source).map_or(0..0, |tree| error_range(&tree, &source));
+            let at = parse_damaged(&source).map_or(0..0, |tree| error_range(&tree, &source));
             let start = (at.start.saturating_sub(1) + range.start).min(range.end);
             let end = (at.end.saturating_sub(1) + range.start).clamp(start, range.end);
             let string = unterminated(text, &range);
