@@ -1,6 +1,6 @@
 //! Drives the fuzz targets with random inputs: the same ones in every run of the tests, and others for as long as
-//! `MVM_FUZZ_SECONDS` says (`cargo xtask fuzz`). Inputs grow out of earlier ones by small changes; coverage does not
-//! guide them, so that a stable toolchain is enough.
+//! `MVM_FUZZ_SECONDS` says. Inputs grow out of earlier ones by small changes; coverage guides them in `cargo xtask fuzz`,
+//! which runs the same targets under libFuzzer.
 // A test's helpers may fail the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -148,7 +148,7 @@ fn every_prefix_keeps_what_stands_whole_in_it() {
         let ends: Vec<usize> = tokens(text, 0..text.len()).into_iter().map(|t| t.end).collect();
         let cuts = (0..text.len()).filter(|n| text.is_char_boundary(*n));
         // Between tokens always, within them now and then.
-        for cut in cuts.filter(|n| n % 5 == 0 || ends.binary_search(n).is_ok()) {
+        for cut in cuts.filter(|n| n % 11 == 0 || ends.binary_search(n).is_ok()) {
             let analysis = read(&text[..cut]);
             for d in whole.declarations.iter().filter(|d| d.range.end < cut && alone(&whole, d)) {
                 assert_eq!(
@@ -179,10 +179,15 @@ fn damage_to_one_declaration_leaves_the_others_alone() {
     for (name, text) in FILES {
         let whole = read(text);
         for damage in everywhere(text) {
+            let hit = whole.declarations.iter().find(|d| d.range.contains(&damage.at.start));
+            let Some(hit) = hit.filter(|_| damage.is_local(text)) else {
+                // Nobody is said to be untouched, but it must be read.
+                if damage.at.start % 3 == 0 {
+                    read(&damage.text);
+                }
+                continue;
+            };
             let analysis = read(&damage.text);
-            let hit = whole.declarations.iter().position(|d| d.range.contains(&damage.at.start));
-            let Some(hit) = hit.filter(|_| damage.is_local(text)) else { continue };
-            let hit = &whole.declarations[hit];
             // A decorator without its function belongs to the next.
             let joins =
                 |d: &AppDeclaration| damage.takes_a_definition(text) && d.range.start > hit.range.start;

@@ -23,7 +23,7 @@ cargo xtask COMMAND [OPTIONS]
   test [SUITE…] [--yes]       run the tests: all suites, or those named
   test --list                 list the suites
   bench [NAME…] [--fifty]     measure: lsp, compiler, check, boot, rebuild, agent; prints a table
-  fuzz [TARGET] [--seconds N] feed the compiler damaged files (bytes, fixtures) for N seconds (60)
+  fuzz [TARGET] [--seconds N] feed the compiler damaged files (bytes, fixtures) for N seconds (60), under libFuzzer
   setup [--yes]               install what the other commands need (asks before using root)
   build [--release]           build the programs and the guest agent
   dist                        pack the programs into target/dist
