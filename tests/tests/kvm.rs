@@ -17,16 +17,16 @@ use mvm_tests::world::{World, broken, programs};
 /// What an outer machine runs: test programs of this build, the seconds that each of their tests may take there, and of
 /// which tests, if not of all: those with this in their names.
 const SUITES: &[(&str, u32, &str)] = &[
-    ("walls", 120, ""),
-    ("tiny_guests", 200, ""),
-    ("frozen_guests", 120, ""),
-    ("stock_kernels", 200, ""),
-    ("auto", 120, ""),
-    ("outcomes", 300, ""),
-    ("policy", 300, ""),
-    ("balloon", 300, ""),
-    ("snapshots", 300, ""),
-    ("interrupt", 300, "killed_vmm"),
+    ("walls", 600, ""),
+    ("tiny_guests", 600, ""),
+    ("frozen_guests", 600, ""),
+    ("stock_kernels", 600, ""),
+    ("auto", 600, ""),
+    ("outcomes", 600, ""),
+    ("policy", 600, ""),
+    ("balloon", 600, ""),
+    ("snapshots", 600, ""),
+    ("interrupt", 600, "killed_vmm"),
 ];
 /// What takes long and runs elsewhere as well: not here, unless it is named. The first waits for time limits of the
 /// supervisor, the second runs on the `/dev/kvm` of whoever runs `cargo xtask test unit`, and the others boot several
