@@ -78,9 +78,18 @@ def _json(value: "Any") -> "Any":
     """A default as JSON; `TypeError` when JSON cannot carry it."""
     import json
 
-    if isinstance(value, (bytes, set, complex)):
+    if isinstance(value, (bytes, set, complex)) or _deep(value, 0):
         raise TypeError("JSON cannot carry this")
     return json.loads(json.dumps(value, allow_nan=False))
+
+
+def _deep(value: "Any", depth: int) -> bool:
+    """Is it nested deeper than the compiler takes a default over? Readers of JSON have bounds."""
+    if isinstance(value, (list, tuple)):
+        parts: "list[Any]" = [*value]
+    else:
+        parts = [*value.values()] if isinstance(value, dict) else []
+    return depth > 32 or any(_deep(part, depth + 1) for part in parts)
 
 
 def _object(properties: "Json", required: "list[str]", more: bool) -> "Json":
