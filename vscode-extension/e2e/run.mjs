@@ -1,5 +1,6 @@
 // Tests in VS Code's own workbench: run.mjs [--server FILE] [--vsix FILE] [--code-server DIR] [--no-boot] [NAME…]
-// Installs code-server where it is not, packs the extension unless one is named. --no-boot leaves real guests out.
+// Installs code-server where it is not, packs the extension unless one is named. --no-boot leaves real guests
+// and the servers of other extensions out.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -84,7 +85,7 @@ const benches = [
   [{}, (bench) => ({ ...first(bench), ...editing(suite), ...preview(suite), ...servers(suite), ...running(suite) })],
   [{ trust: true }, (bench) => untrusted(bench)],
   [{ lacks: /^qemu-system-/, settings: { 'mvm.hypervisor': 'qemu' } }, () => bare(suite)],
-  [await neighboursOf(target), () => neighbours(suite)],
+  ...(suite.boot ? [[await neighboursOf(target), () => neighbours(suite)]] : []),
 ];
 for (const [options, make] of benches) {
   if (failed >= MOST || !Object.keys(make({})).some(wanted)) {
