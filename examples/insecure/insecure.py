@@ -15,7 +15,7 @@ SIGNING_KEY = "-----BEGIN " + "PRIVATE KEY-----\n" + "bm90IGEgcmVhbCBrZXk=" + "\
     name="insecure",
     source=mvm.local_path("~"),  # MVM101: the whole home directory
     image=mvm.oci_image("docker.io/library/python:latest"),  # MVM201: whatever `latest` is today
-    resources=mvm.resources(cpu_cores=1, memory_mb=16),  # MVM301: too small to boot
+    resources=mvm.resources(cpu_cores=1, memory_mb=16),  # MVM303: gibibytes, where mebibytes are counted
     network=mvm.network(
         mode="bridge",
         egress=mvm.egress(

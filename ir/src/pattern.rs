@@ -5,6 +5,8 @@
 //! the source directory (`src/*.py`, `/setup.py`); `*` and `?` stay within a name, `**` spans directories, `[a-z]`,
 //! `[!a]` and `{a,b}` choose, `\` quotes; a pattern that matches a directory takes all that is in it.
 
+use std::sync::LazyLock;
+
 /// Left out unless an include names it without a wildcard: caches and environments that never belong in an image.
 pub const ALWAYS_LEFT_OUT: &[&str] = &[
     "__pycache__/",
@@ -362,8 +364,11 @@ impl IgnoreFile {
 pub struct Selection {
     include: Vec<Pattern>,
     exclude: Vec<Pattern>,
-    always: Vec<Pattern>,
 }
+
+/// [`ALWAYS_LEFT_OUT`], read once: every declaration asks.
+static ALWAYS: LazyLock<Vec<Pattern>> =
+    LazyLock::new(|| ALWAYS_LEFT_OUT.iter().filter_map(|p| Pattern::parse(p).ok()).collect());
 
 impl Selection {
     /// Reads both lists; on an error also says in which list (`include` or `exclude`) and at which index it is.
@@ -377,8 +382,7 @@ impl Selection {
                 .map(|(i, p)| Pattern::parse(p).map_err(|e| (name, i, e)))
                 .collect::<Result<Vec<_>, _>>()
         };
-        let always = ALWAYS_LEFT_OUT.iter().filter_map(|p| Pattern::parse(p).ok()).collect();
-        Ok(Selection { include: read(include, "include")?, exclude: read(exclude, "exclude")?, always })
+        Ok(Selection { include: read(include, "include")?, exclude: read(exclude, "exclude")? })
     }
 
     /// Is this file packaged? `ignored` is what the ignore files on the way say of it or of a directory above it.
@@ -387,7 +391,7 @@ impl Selection {
             return false;
         }
         let named = || self.include.iter().any(|p| p.literal && p.covers(path, false));
-        if (ignored || self.always.iter().any(|p| p.covers(path, false))) && !named() {
+        if (ignored || ALWAYS.iter().any(|p| p.covers(path, false))) && !named() {
             return false;
         }
         self.include.iter().any(|p| p.covers(path, false))
@@ -401,7 +405,7 @@ impl Selection {
         if self.exclude.iter().any(|p| p.covers(directory, true)) {
             return false;
         }
-        let left_out = ignored || self.always.iter().any(|p| p.covers(directory, true));
+        let left_out = ignored || ALWAYS.iter().any(|p| p.covers(directory, true));
         let wanted = |p: &Pattern| p.covers(directory, true) || p.may_match_below(directory);
         if left_out {
             // Only an include that spells out a path below (or above) brings it back.

@@ -14,6 +14,7 @@ const LONGEST: usize = 400;
 /// Files that are longer, and why.
 const LONGER: &[(&str, &str)] = &[
     ("ir/src/types.rs", "the whole schema on one page, in the order of the document"),
+    ("compiler/src/secrets/providers.rs", "data: every issuer in one table"),
     ("ir/src/pattern.rs", "one pattern language: parser, matcher and ignore files read each other's parts"),
 ];
 

@@ -164,7 +164,7 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "packages",
-        about: "the splitter against CPython on ten large packages",
+        about: "ten large packages: the splitter against CPython, and no error of any rule in them",
         needs: &[setup::CC, setup::PYTHON, setup::PIP],
         programs: false,
         when: When::InCi,

@@ -26,6 +26,7 @@ pub fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
             report(ctx, &text, &hit).to(findings);
         }
     });
+    super::refused::credentials(ctx, &mut |text, hit| report(ctx, &text, hit).to(findings));
     arguments(ctx, findings);
 }
 

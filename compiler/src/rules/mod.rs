@@ -14,6 +14,7 @@ mod lockfile;
 mod modules;
 mod net;
 mod oci;
+mod refused;
 mod rule;
 mod secret_use;
 mod shell;

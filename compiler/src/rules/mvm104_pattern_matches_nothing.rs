@@ -1,13 +1,15 @@
 //! MVM104: a pattern of the source matches nothing.
 
+use std::cell::OnceCell;
+
 use workload_ir::pattern::Pattern;
 
 use super::edit::replace_string;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
-use super::tree::Tree;
+use super::tree::{Directory, Tree};
 use super::walk::{call, items, str_of};
 use crate::context::{Findings, RuleContext};
-use crate::facts::EntryKind;
+use crate::facts::{DirectoryEntry, EntryKind};
 use crate::finding::Severity;
 use crate::value::Value;
 
@@ -42,17 +44,22 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     }
     // What was not seen may match.
     let Some(tree) = ctx.tree().filter(|t| t.whole) else { return };
-    let entries: Vec<(String, bool)> =
-        tree.entries().map(|(dir, e)| (dir.path_of(e), e.kind == EntryKind::Directory)).collect();
-    if entries.is_empty() {
+    if tree.entries().next().is_none() {
         return;
     }
+    let known: OnceCell<Vec<(String, bool)>> = OnceCell::new();
+    let path = |(dir, e): (&Directory, &DirectoryEntry)| (dir.path_of(e), e.kind == EntryKind::Directory);
+    let entries = || known.get_or_init(|| tree.entries().map(path).collect());
     for value in list("include") {
-        let Some((text, pattern)) = read(value) else { continue };
-        if entries.iter().any(|(path, directory)| pattern.covers(path, *directory)) {
+        // Most includes are a name that is there.
+        if str_of(value).is_some_and(|text| tree.has(text)) {
             continue;
         }
-        let near = nearest(text, &entries, &[]);
+        let Some((text, pattern)) = read(value) else { continue };
+        if entries().iter().any(|(path, directory)| pattern.covers(path, *directory)) {
+            continue;
+        }
+        let near = nearest(text, entries(), &[]);
         let help =
             near.as_ref().map_or("correct or remove it".to_owned(), |n| format!("did you mean `{n}`?"));
         report(
@@ -66,11 +73,12 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     let excluded: Vec<&str> = list("exclude").iter().filter_map(str_of).collect();
     for value in list("exclude") {
         let Some((text, pattern)) = read(value) else { continue };
-        if entries.iter().any(|(path, directory)| pattern.covers(path, *directory)) || exists(ctx, tree, text)
+        if entries().iter().any(|(path, directory)| pattern.covers(path, *directory))
+            || exists(ctx, tree, text)
         {
             continue;
         }
-        if let Some(near) = nearest(text, &entries, &excluded) {
+        if let Some(near) = nearest(text, entries(), &excluded) {
             let message = format!(
                 "`exclude`: nothing in the source matches `{}`, and `{near}` is packaged; did you mean it?",
                 super::shown(text)

@@ -2,6 +2,7 @@
 
 use workload_ir::limits;
 
+use super::mvm303_unit_slip::slip;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::walk::{call, int_of};
 use crate::context::{Findings, RuleContext};
@@ -42,13 +43,21 @@ const BOUNDS: &[(&str, (u32, u32), &str)] = &[
     ("rootfs_size_mb", limits::ROOTFS_SIZE_MB, " MiB"),
 ];
 
+/// Has this parameter bounds, and does the number lie outside of them?
+pub(super) fn is_out_of_bounds(name: &str, n: i128) -> bool {
+    let bounds = BOUNDS.iter().find(|(known, ..)| *known == name).map(|(_, bounds, _)| *bounds);
+    bounds.is_some_and(|(low, high)| !(i128::from(low)..=i128::from(high)).contains(&n))
+}
+
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     let Some(resources) = call(&ctx.declaration.call, "resources", "resources") else { return };
     for (name, (low, high), unit) in BOUNDS {
         let Some(value) = resources.get(name) else { continue };
-        let Some(n) = int_of(value).filter(|n| !(i128::from(*low)..=i128::from(*high)).contains(n)) else {
+        let Some(n) = int_of(value).filter(|n| is_out_of_bounds(name, *n)) else { continue };
+        // One mistake, one finding: the one that knows what was meant.
+        if slip(name, n).is_some() {
             continue;
-        };
+        }
         RULE.at_value(
             value,
             format!("`{name}` is {n}, out of bounds; take a value from {low} to {high}{unit}"),

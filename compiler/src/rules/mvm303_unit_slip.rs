@@ -1,6 +1,7 @@
 //! MVM303: a size looks like gigabytes or bytes where mebibytes are meant.
 
 use super::edit::{own_place, replace};
+use super::mvm301_resource_bounds as mvm301;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::walk::{call, int_of};
 use crate::context::{Findings, RuleContext};
@@ -31,20 +32,33 @@ pub static RULE: Rule = Rule {
     check: Check::Declaration(check),
 };
 
+/// What a number that counts mebibytes most likely counts instead, and what it should be.
+pub(super) fn slip(name: &str, n: i128) -> Option<(&'static str, i128)> {
+    if !matches!(name, "memory_mb" | "rootfs_size_mb") {
+        return None;
+    }
+    match n {
+        1..=16 => Some(("gibibytes", n * 1024)),
+        n if n >= 1 << 26 && n % (1 << 20) == 0 => Some(("bytes", n >> 20)),
+        _ => None,
+    }
+}
+
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     let Some(resources) = call(&ctx.declaration.call, "resources", "resources") else { return };
     for name in ["memory_mb", "rootfs_size_mb"] {
         let Some(value) = resources.get(name) else { continue };
         let Some(n) = int_of(value) else { continue };
-        let (unit, meant) = match n {
-            1..=16 => ("gibibytes", n * 1024),
-            n if n >= 1 << 26 && n % (1 << 20) == 0 => ("bytes", n >> 20),
-            _ => continue,
-        };
+        let Some((unit, meant)) = slip(name, n) else { continue };
         let edit = own_place(value)
             .filter(|_| value.origin.is_none())
             .map(|place| [replace(place, meant.to_string())]);
         let message = format!("`{name}` counts mebibytes and {n} looks like {unit}; write {meant}");
-        RULE.at_value(value, message).safe(format!("Write {meant}"), edit).to(findings);
+        let mut report = RULE.at_value(value, message);
+        // Nothing can be made of it: MVM301 leaves the word to this rule.
+        if mvm301::is_out_of_bounds(name, n) {
+            report = report.severity(Severity::Error);
+        }
+        report.safe(format!("Write {meant}"), edit).to(findings);
     }
 }

@@ -6,7 +6,9 @@ use super::shown;
 use crate::context::{FileRuleContext, Findings};
 use crate::finding::{Severity, TextRange};
 use crate::items::{Lexer, line_end};
-use crate::secrets::{HitKind, certain, embedded, redact, scan};
+use crate::secrets::judge::schemes;
+use crate::secrets::names::may_tell;
+use crate::secrets::{Hit, HitKind, certain, embedded, redact, scan};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -78,36 +80,54 @@ pub fn check_item(text: &str, findings: &mut Findings) {
     }
 }
 
-/// Likely credentials within the strings of a constant or of a function's head: connection strings, headers, command
-/// lines. What the strings of a function's body say is its own affair.
+/// Likely credentials within strings and comments: connection strings, headers, command lines. In the body of a
+/// function only what is written with its name.
 fn inside_literals(text: &str) -> Vec<TextRange> {
     let head = match text.find("def ").filter(|_| text.starts_with(['@', 'd', 'a'])) {
         Some(def) if text.starts_with("def ") || text[..def].ends_with(['\n', ' ']) => {
             let end = text[def..].find(":\n").map_or(text.len(), |n| def + n);
             def..end
         }
-        _ if text.starts_with("class ") => return Vec::new(),
+        _ if text.starts_with("class ") => 0..0,
         _ => 0..text.len(),
     };
     let bytes = text.as_bytes();
     let mut lexer = Lexer::new(text);
     let mut found = Vec::new();
-    let mut at = head.start;
-    while at < head.end {
+    let mut at = 0;
+    let end = if may_tell(text) || text.contains("earer ") { text.len() } else { head.end };
+    while at < end {
         match bytes[at] {
             b'"' | b'\'' => {
-                let end = lexer.string(head.start, at).end.clamp(at + 1, text.len());
+                let end = lexer.string(0, at).end.clamp(at + 1, text.len());
                 let literal = text.get(at..end).unwrap_or("");
                 let inner = literal.trim_matches(['"', '\'']);
                 let start = at + (literal.len() - literal.trim_start_matches(['"', '\'']).len());
-                let likely = scan(inner, None).into_iter().filter(|h| matches!(h.kind, HitKind::Likely(_)));
-                found.extend(likely.map(|h| start + h.range.start..start + h.range.end));
+                let likely = if head.contains(&at) {
+                    let likely = |h: Hit| matches!(h.kind, HitKind::Likely(_)).then_some(h.range);
+                    scan(inner, None).into_iter().filter_map(likely).collect()
+                } else {
+                    named(inner)
+                };
+                found.extend(likely.into_iter().map(|r| start + r.start..start + r.end));
                 at = end;
             }
-            b'#' => at = line_end(bytes, at).max(at + 1),
+            b'#' => {
+                let end = line_end(bytes, at).max(at + 1);
+                let comment = text.get(at..end).unwrap_or("");
+                found.extend(named(comment).into_iter().map(|r| at + r.start..at + r.end));
+                at = end;
+            }
             _ => at += 1,
         }
     }
+    found
+}
+
+/// What a name or a scheme before it makes a credential.
+fn named(text: &str) -> Vec<TextRange> {
+    let mut found = embedded::pairs(text);
+    found.extend(schemes(text));
     found
 }
 
@@ -137,11 +157,20 @@ fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
         .filter(|f| matches!(f.rule, "MVM501" | "MVM502" | "MVM503" | "MVM504"))
         .flat_map(|f| std::iter::once(f.range.clone()).chain(f.related.iter().map(|r| r.range.clone())))
         .collect();
-    let heads: Vec<TextRange> = ctx.declarations.iter().map(|d| d.place(&d.declaration.decorator)).collect();
+    // Where a value could not be read, the text is all there is.
+    let unread: Vec<TextRange> = findings
+        .iter()
+        .filter(|f| matches!(f.rule, "MVM001" | "MVM002" | "MVM003" | "MVM005"))
+        .map(|f| f.range.clone())
+        .collect();
+    let mut heads: Vec<TextRange> =
+        ctx.declarations.iter().map(|d| d.place(&d.declaration.decorator)).collect();
+    heads.retain(|head| !unread.iter().any(|at| head.start <= at.start && at.end <= head.end));
     findings.retain(|f| {
         let touches = |r: &TextRange| r.start < f.range.end && f.range.start < r.end;
         // Within a decorator values are judged by what they are, not by the text.
-        let judged = f.severity < Severity::Error && heads.iter().any(touches);
+        let line = ctx.text.get(..f.range.start).unwrap_or("").rsplit('\n').next().unwrap_or("");
+        let judged = f.severity < Severity::Error && heads.iter().any(touches) && !line.contains('#');
         f.rule != RULE.id || !judged && !said.iter().any(touches)
     });
 }

@@ -76,6 +76,13 @@ impl Tree {
         self.directories.iter().flat_map(|d| d.entries.iter().map(move |e| (d, e)))
     }
 
+    /// Is there a file of this path? No pattern: a name as it stands.
+    pub fn has(&self, path: &str) -> bool {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let is = |(dir, e): (&Directory, &DirectoryEntry)| dir.path == parent && e.name == name;
+        !path.contains(['*', '?', '[', '{', '!', '\\']) && self.entries().any(is)
+    }
+
     /// Is this file or link packaged?
     pub fn selects(&self, directory: &Directory, path: &str) -> bool {
         self.selection.selects(path, directory.is_ignored(path, false))

@@ -41,6 +41,18 @@ const POSITIONS: &[(&str, &str)] = &[
     ("base64", "env={\"CONFIG\": \"@B\"},"),
     ("entry-env", "entrypoint=mvm.entrypoint(command=[\"serve\"], env={\"@N\": \"@V\"}),"),
     ("default", "!def run(@L: str = \"@V\") -> str:"),
+    ("keyword dictionary", "env=dict(@N=\"@V\"),"),
+    ("join", "env={\"@N\": \"\".join([\"@1\", \"@2\"])},"),
+    ("format", "env={\"@N\": \"{}@2\".format(\"@1\")},"),
+    ("method", "env={\"@N\": \" @V\".strip()},"),
+    ("table", "#TABLE = {\"@N\": \"@V\"}\nenv={\"@N\": TABLE[\"@N\"]},"),
+    ("unused constant", "#@N: str = \"@V\"\n"),
+    ("attribute", "#class Settings:\n#    @N = \"@V\"\n"),
+    ("set default", "#import os\n#os.environ.setdefault(\"@N\", \"@V\")\n"),
+    ("body", "~client = Client(@K=\"@V\", retries=3)\n"),
+    ("comment", "##@N=@V\n"),
+    ("docstring", "~\"\"\"Runs with @N=@V in tests.\"\"\"\n"),
+    ("dotenv", "env={\"DOTENV\": \"DEBUG=1\\n@N=@V\\nPORT=80\\n\"},"),
 ];
 
 /// Values that their name makes credentials: name, value. `~` is a letter or digit, `^` a hex digit, made up anew each time.
@@ -161,6 +173,25 @@ const LOOK_ALIKES: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", concat!("AK", "IAIOSFODNN7EXAMPLE")),
     ("AWS_SECRET_ACCESS_KEY", concat!("wJalrXUtnFEMI/K7MDENG/", "bPxRfiCYEXAMPLEKEY")),
     ("CARD", "4242424242424242"),
+    ("STRIPE_PRICE_ID", "price_~~~~~~~~~~~~~~~~~~~~~~~~"),
+    ("POSTHOG_KEY", "phc_~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~"),
+    ("OPENAI_ORG", "org-~~~~~~~~~~~~~~~~~~~~~~~~"),
+    ("TWILIO_ACCOUNT_SID", "AC^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"),
+    ("SENTRY_DSN", "https://^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^@o123456.ingest.sentry.io/4505"),
+    ("S3_KEY", "uploads/2024/05/^^^^^^^^-^^^^-4^^^-8^^^-^^^^^^^^^^^^.parquet"),
+    ("NIX_HASH", "sha256-~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~="),
+    ("STORE_PATH", "/nix/store/~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~-python3-3.12.3"),
+    ("TRACEPARENT", "00-^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^-^^^^^^^^^^^^^^^^-01"),
+    ("SECRET_ROTATION", "rotate-every-30-days"),
+    ("SECRET_BACKEND", "airflow.providers.hashicorp.secrets.vault.VaultBackend"),
+    ("DATABASE_URL", "postgres://app:%s@db.example.com/app"),
+    (
+        "JWT_EXAMPLE",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~",
+    ),
+    ("REGEX", "sk-[a-zA-Z0-9]{20,}"),
+    ("ERROR_TEXT", "token expired: please log in again"),
+    ("MODEL_FILE", "model-^^^^^^^^^^^^^^^^.safetensors"),
     ("GPG_KEY", "A035C8C19219BA821ECEA86B64E628F8D684696D"),
     ("TOKEN_ADDRESS", "0x^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"),
     ("IDEMPOTENCY_KEY", "^^^^^^^^-^^^^-4^^^-8^^^-^^^^^^^^^^^^"),
@@ -200,27 +231,30 @@ fn file(template: &str, name: &str, value: &str) -> String {
     }
     let lower = name.to_ascii_lowercase();
     let lower = if template.starts_with('!') { lower } else { lower.replace('_', "-") };
+    let identifier = lower.replace('-', "_");
     let encoded = base64(format!("{name}={value}\n").as_bytes());
     let body = template
         .replace("@N", name)
         .replace("@L", &lower)
+        .replace("@K", &identifier)
         .replace("@V", value)
         .replace("@1", &value[..half])
         .replace("@2", &value[half..])
         .replace("@B", &encoded)
         .replace("@E", &percent_encoded(value));
     let (mut before, mut arguments) = (String::new(), String::new());
-    let mut head = "def run(prompt: str) -> str:".to_owned();
+    let mut head = "def run(prompt: str) -> str:\n".to_owned();
     for line in body.split_inclusive('\n') {
         match line.chars().next() {
             Some('#') if arguments.is_empty() => before.push_str(&line[1..]),
-            Some('!') => head = line[1..].to_owned(),
+            Some('!') => head = format!("{}\n", &line[1..]),
+            Some('~') => head.push_str(&format!("    {}", &line[1..])),
             _ => arguments.push_str(line),
         }
     }
     format!(
         "import mvm\n\n{before}\n\n@mvm.app(\n    name=\"tool\",\n    image=mvm.python_image(),\n    \
-         resources=mvm.resources(memory_mb=512),\n    network=mvm.network(mode=\"deny\"),\n{arguments}\n)\n{head}\n    \
+         resources=mvm.resources(memory_mb=512),\n    network=mvm.network(mode=\"deny\"),\n{arguments}\n)\n{head}    \
          return \"done\"\n"
     )
 }

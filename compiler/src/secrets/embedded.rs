@@ -1,14 +1,18 @@
 //! Credentials inside longer text: in URLs, in `name=value` pairs, headers and flags, and private keys.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::judge::is_likely;
-use super::names::{NameKind, name_kind};
+use super::names::{NameKind, may_tell, name_kind};
 use super::words::{is_placeholder, is_reference};
 
 /// Passwords in the authority of URLs: the range of `user:password`.
 pub fn urls(text: &str) -> Vec<Range<usize>> {
-    text.match_indices("://").filter_map(|(at, _)| url(text, at)).collect()
+    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
+    MARK.find_iter(text.as_bytes()).filter_map(|at| url(text, at)).collect()
 }
 
 /// The first bytes of a text, so that a hostile one is not searched over and over.
@@ -48,6 +52,8 @@ fn url(text: &str, at: usize) -> Option<Range<usize>> {
 /// A password that is one: no reference, no stand-in, and not the user's name again.
 fn is_url_password(user: &str, password: &str) -> bool {
     let template = password.contains(['$', '{', '}', '<', '>', '*', '['])
+        || matches!(password, "%s" | "%d" | "%r")
+        || password.starts_with("%(")
         || password.starts_with('%') && password.ends_with('%');
     !template
         && !is_placeholder(password)
@@ -58,6 +64,10 @@ fn is_url_password(user: &str, password: &str) -> bool {
 
 /// Values of `name=value`, `name: value`, `--name value` whose name and shape say credential: the value's range.
 pub fn pairs(text: &str) -> Vec<Range<usize>> {
+    // `-u name:password` tells by its mark.
+    if !may_tell(text) && !text.contains('-') {
+        return Vec::new();
+    }
     let found = named(text, |at, end| {
         let name = &text[at..end];
         let flag = at > 0 && text.as_bytes()[at - 1] == b'-';
@@ -107,16 +117,21 @@ fn is_pair(name: &str, value: &str, flag: bool) -> bool {
     if flag && matches!(name, "u" | "user") {
         return value.split_once(':').is_some_and(|(_, password)| is_likely("password", password));
     }
-    is_likely(name, value) || super::hinted(name, value).is_some()
+    is_likely(name, value)
+        || super::hinted(name, value).is_some()
+        || name_kind(name) == NameKind::Key && super::judge::is_login(value)
 }
 
 /// The value that follows a name which ends at `end`.
 fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let mut at = end + usize::from(matches!(bytes.get(end), Some(b'"' | b'\'')));
+    let quoted = matches!(bytes.get(end), Some(b'"' | b'\''));
+    let mut at = end + usize::from(quoted);
     let blanks = |at: usize| bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     let gap = blanks(at);
     match bytes.get(at + gap) {
+        // `arn:aws:secretsmanager:…:secret:name` is one long name.
+        Some(b':') if gap == 0 && !quoted && in_chain(text, end) => return None,
         Some(b'=' | b':') => {
             at += gap + 1;
             at += usize::from(matches!(bytes.get(at), Some(b'=' | b'>')));
@@ -141,12 +156,21 @@ fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
     (length > 0).then_some(start..start + length)
 }
 
+/// Is the name that ends here one of several between colons?
+fn in_chain(text: &str, end: usize) -> bool {
+    let name = text.as_bytes()[..end].iter().rev().take_while(|b| is_name(**b)).count();
+    end > name && text.as_bytes()[end - name - 1] == b':'
+}
+
 /// Of source text: `NAME = "value"`, `"name": "value"`, `name: str = "value"` where name and value say credential.
 pub fn quoted_pairs(text: &str) -> Vec<(&str, Range<usize>)> {
+    if !may_tell(text) {
+        return Vec::new();
+    }
     named(text, |at, end| {
         let name = &text[at..end];
         // Of all the names in a text few are given a string: that is asked first.
-        let value = assigned(text, end)?;
+        let value = assigned(text, end).or_else(|| handed(text, at, end))?;
         (name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false)).then_some(value)
     })
 }
@@ -168,6 +192,21 @@ fn assigned(text: &str, end: usize) -> Option<Range<usize>> {
     let value = value.trim_start().trim_start_matches(['r', 'b', 'u', 'f', 'R', 'B', 'U', 'F']);
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let inner = &value[1..];
+    let length = inner.find([quote, '\n'])?;
+    let start = inner.as_ptr() as usize - text.as_ptr() as usize;
+    (length > 0).then_some(start..start + length)
+}
+
+/// `setdefault("NAME", "value")`: the string that a call is given after a name.
+fn handed(text: &str, at: usize, end: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let quote = *bytes.get(end).filter(|b| matches!(b, b'"' | b'\''))?;
+    if at < 2 || bytes[at - 1] != quote || bytes[at - 2] != b'(' {
+        return None;
+    }
+    let rest = window(text.get(end + 1..)?, 2048).trim_start().strip_prefix(',')?.trim_start();
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let inner = &rest[1..];
     let length = inner.find([quote, '\n'])?;
     let start = inner.as_ptr() as usize - text.as_ptr() as usize;
     (length > 0).then_some(start..start + length)
@@ -208,10 +247,16 @@ const KEY_STARTS: &[&str] = &[
 
 /// Private keys: from the opening line to the closing one, or to the end where that is missing.
 pub fn private_keys(text: &str) -> Vec<Range<usize>> {
+    static BEGIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("BEGIN "));
     let mut found: Vec<Range<usize>> = Vec::new();
-    for (at, _) in text.match_indices("-----BEGIN ").chain(text.match_indices("---- BEGIN ")) {
-        let label =
-            text[at..].trim_start_matches('-').trim_start_matches(" BEGIN ").trim_start_matches("BEGIN ");
+    for begin in BEGIN.find_iter(text.as_bytes()) {
+        let dashes = text[..begin].trim_end_matches(' ');
+        let at = dashes.trim_end_matches('-').len();
+        if dashes.len() < at + 4 {
+            continue;
+        }
+        let at = at.max(dashes.len().saturating_sub(5));
+        let label = &text[begin + "BEGIN ".len()..];
         let Some(kind) = KEY_STARTS.iter().find(|k| label.starts_with(**k)) else { continue };
         let body_start = text.len() - label.len() + kind.len();
         let body = window(&text[body_start..], 32 * 1024);

@@ -1,5 +1,9 @@
 //! Values: does one look like a credential, given what it is called?
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::names::{NameKind, name_kind};
 use super::words::{entropy, is_digest, is_placeholder, is_public, is_reference, is_uuid, is_wordy};
 
@@ -152,6 +156,20 @@ fn is_innocent_thing(value: &str) -> bool {
         || is_address(value)
         || is_date(value)
         || is_account(value)
+        || is_path(value)
+        || super::is_textbook_jwt(value)
+}
+
+/// `uploads/2024/05/report.parquet`, `prod/db-password`: most of it words, the rest numbers and ids.
+fn is_path(value: &str) -> bool {
+    if !value.contains('/') || value.contains(['+', '=']) {
+        return false;
+    }
+    let parts = value.split('/').map(|part| part.split_once('.').map_or(part, |(stem, _)| stem));
+    let told = |p: &&str| p.len() > 2 && !p.bytes().all(|b| b.is_ascii_digit()) && !is_uuid(p);
+    let (words, rest): (Vec<&str>, Vec<&str>) = parts.filter(told).partition(|p| is_wordy(p));
+    let length = |parts: &[&str]| parts.iter().map(|p| p.len()).sum::<usize>();
+    !words.is_empty() && length(&words) >= length(&rest)
 }
 
 /// `0x` and forty digits: the address of an account or a contract, not its key.
@@ -193,6 +211,38 @@ fn is_address(value: &str) -> bool {
         && labels.iter().all(|l| {
             !l.is_empty() && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         })
+}
+
+/// What follows `Bearer` and `Basic` in a text and is long and random enough to be one, whatever the text is called.
+pub fn schemes(text: &str) -> Vec<std::ops::Range<usize>> {
+    static SCHEMES: LazyLock<[Finder<'static>; 2]> =
+        LazyLock::new(|| [Finder::new("earer "), Finder::new("asic ")]);
+    let mut found = Vec::new();
+    for (nth, scheme) in SCHEMES.iter().enumerate() {
+        for at in scheme.find_iter(text.as_bytes()) {
+            let start = at + scheme.needle().len();
+            let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '\\' | ')');
+            let length = text[start..].find(ends).unwrap_or(text.len() - start);
+            let value = &text[start..start + length];
+            let is = if nth == 0 { is_bearer(value) } else { is_login(value) };
+            if is {
+                found.push(start..start + length);
+            }
+        }
+    }
+    found
+}
+
+fn is_bearer(value: &str) -> bool {
+    value.len() >= 16 && !is_innocent(value) && is_key(value)
+}
+
+/// Base64 of `user:password`.
+pub fn is_login(value: &str) -> bool {
+    let decoded = super::decode::base64_text(value);
+    decoded.as_deref().and_then(|d| d.split_once(':')).is_some_and(|(user, password)| {
+        !user.contains(char::is_whitespace) && is_likely("password", password)
+    })
 }
 
 /// Kinds of character in a value: lower, upper, digit, other.

@@ -6,6 +6,7 @@ mod decode;
 pub mod embedded;
 pub mod judge;
 pub mod names;
+mod provider;
 mod providers;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -15,9 +16,10 @@ pub mod words;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 
-pub use providers::{PROVIDERS, Provider};
+pub use provider::Provider;
+pub use providers::PROVIDERS;
 use shape::Shape;
 
 /// A credential inside a text.
@@ -61,13 +63,19 @@ const MAX_HITS: usize = 100;
 /// Everything in a text. `name` is what the text is the value of (an environment key), if it has a name.
 /// Sorted, without overlaps.
 pub fn scan(text: &str, name: Option<&str>) -> Vec<Hit> {
+    // Too short for any format, and for a password without a name.
+    if text.len() < 8 && name.is_none_or(|name| !names::may_tell(name)) {
+        return Vec::new();
+    }
     let text = clip(text);
     let mut hits = certain(text);
     if let Some(name) = name {
         add(&mut hits, hinted(name, text));
     }
     add(&mut hits, encoded(text));
-    add(&mut hits, embedded::pairs(text).into_iter().map(|range| Hit { kind: HitKind::Likely(None), range }));
+    let likely = |range| Hit { kind: HitKind::Likely(None), range };
+    add(&mut hits, embedded::pairs(text).into_iter().map(likely));
+    add(&mut hits, judge::schemes(text).into_iter().map(likely));
     let named = name.filter(|name| hits.is_empty() && judge::is_likely(name, text));
     if named.is_some() && !text.is_empty() {
         hits.push(Hit { kind: HitKind::Likely(None), range: 0..text.len() });
@@ -143,7 +151,7 @@ impl Engine {
                 hinted.push((provider, entry.hinted.iter().map(|s| Shape::parse(s)).collect()));
             }
         }
-        let anchors = AhoCorasick::new(&anchors).ok()?;
+        let anchors = AhoCorasickBuilder::new().kind(Some(AhoCorasickKind::DFA)).build(&anchors).ok()?;
         Some(Engine { anchors, by_anchor, unanchored, hinted })
     }
 }
@@ -205,6 +213,9 @@ fn is_filler(body: &str) -> bool {
 
 /// The token that every manual shows.
 fn is_textbook_jwt(token: &str) -> bool {
+    if !token.starts_with("eyJ") {
+        return false;
+    }
     let payload = token.split('.').nth(1).and_then(decode::base64_text).unwrap_or_default();
     payload.contains("John Doe") || payload.contains("1234567890") || payload.contains("example")
 }

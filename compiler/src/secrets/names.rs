@@ -138,10 +138,25 @@ const ABOUT: &[&str] = &[
     "service",
     "vault",
     "hosts",
+    "example",
+    "examples",
+    "template",
 ];
 
-const PASSWORDS: &[&str] =
-    &["password", "passwd", "passphrase", "pwd", "pass", "passwort", "pgpassword", "userpass"];
+const PASSWORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "pw",
+    "pswd",
+    "psk",
+    "pass",
+    "passwort",
+    "pgpassword",
+    "userpass",
+];
 
 const KEYS: &[&str] = &[
     "secret",
@@ -164,6 +179,7 @@ const KEYS: &[&str] = &[
     "pepper",
     "cookie",
     "creds",
+    "sig",
 ];
 
 /// A word before `key` that makes it secret.
@@ -203,8 +219,35 @@ const SECRET_KEYS: &[&str] = &[
     "crypto",
 ];
 
+/// May a name in this text say anything? A search for the beginnings of the words above that costs next to nothing.
+pub fn may_tell(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let begins = |at: usize, word: &[u8]| {
+        let after = (word[1] | 0x20, word[2] | 0x20);
+        match word[0] | 0x20 {
+            b'p' => {
+                matches!(after, (b'w', _) | (b'a', b's' | b't') | (b's', b'w' | b'k') | (b'e', b'p'))
+            }
+            b's' => matches!(after, (b'e', b'c') | (b'i', b'g')),
+            b't' => after == (b'o', b'k'),
+            // A key by itself may be one of a table.
+            b'k' => after == (b'e', b'y') && at > 0 && !bytes[at - 1].is_ascii_whitespace(),
+            b'c' => matches!(after, (b'r', b'e') | (b'o', b'o')),
+            b'b' => after == (b'e', b'a'),
+            b'a' => after == (b'u', b't'),
+            b'j' => after == (b'w', b't'),
+            _ => false,
+        }
+    };
+    bytes.windows(3).enumerate().any(|(at, word)| begins(at, word))
+        || bytes.last_chunk::<2>().is_some_and(|end| end.eq_ignore_ascii_case(b"pw"))
+}
+
 /// What a name says.
 pub fn name_kind(name: &str) -> NameKind {
+    if !may_tell(name) {
+        return NameKind::Plain;
+    }
     let words = split(name);
     let Some(last) = words.last() else { return NameKind::Plain };
     let has = |list: &[&str]| words.iter().any(|w| list.contains(&w.as_str()));
@@ -238,7 +281,7 @@ pub fn name_kind(name: &str) -> NameKind {
         && !has(&[
             "cache", "sort", "foreign", "hash", "row", "lookup", "group", "object", "dict", "index", "unique",
         ]);
-    if has(KEYS) || keyed || trailing { NameKind::Key } else { NameKind::Plain }
+    if has(KEYS) || keyed || trailing || last == "auth" { NameKind::Key } else { NameKind::Plain }
 }
 
 /// `OPENAI_API_KEY`, `x-api-key`, `clientSecret` → words in lower case; digits at the end are dropped.
@@ -270,6 +313,15 @@ pub fn split(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_quick_look_misses_no_word() {
+        for word in PASSWORDS.iter().chain(KEYS) {
+            assert!(may_tell(&format!("x = {word}")) && may_tell(&word.to_uppercase()), "{word}");
+        }
+        assert!(may_tell("api_key") && may_tell("APP-KEY") && may_tell("auth"));
+        assert!(!may_tell("for key in range(number): print(value)"));
+    }
 
     #[test]
     fn names_say_what_they_hold() {

@@ -1,54 +1,7 @@
 //! Who issues credentials and what they look like: data, one entry a provider. The shapes' language is in `shape`.
 
 use super::checksum::Check;
-
-/// An issuer of credentials.
-#[derive(Debug)]
-pub struct Provider {
-    /// Stable short name, `github`.
-    pub id: &'static str,
-    /// As a reader knows it, fit to follow "a ": `GitHub token`.
-    pub name: &'static str,
-    /// Shapes that speak for themselves.
-    pub shapes: &'static [&'static str],
-    /// A checksum inside the credential.
-    pub check: Option<Check>,
-    /// Shapes that only count as the value of a name that holds one of `hints`.
-    pub hinted: &'static [&'static str],
-    /// Parts of a name (`DATADOG_API_KEY`), lower case.
-    pub hints: &'static [&'static str],
-    /// Where the credential is used, for `hosts=` on `mvm.secret`.
-    pub hosts: &'static [&'static str],
-}
-
-const fn p(id: &'static str, name: &'static str, shapes: &'static [&'static str]) -> Provider {
-    Provider { id, name, shapes, check: None, hinted: &[], hints: &[], hosts: &[] }
-}
-
-const fn h(
-    id: &'static str,
-    name: &'static str,
-    hints: &'static [&'static str],
-    hinted: &'static [&'static str],
-) -> Provider {
-    Provider { id, name, shapes: &[], check: None, hinted, hints, hosts: &[] }
-}
-
-impl Provider {
-    const fn at(mut self, hosts: &'static [&'static str]) -> Self {
-        self.hosts = hosts;
-        self
-    }
-    const fn checked(mut self, check: Check) -> Self {
-        self.check = Some(check);
-        self
-    }
-    const fn or_named(mut self, hints: &'static [&'static str], hinted: &'static [&'static str]) -> Self {
-        self.hints = hints;
-        self.hinted = hinted;
-        self
-    }
-}
+use super::provider::{Provider, h, p};
 
 /// Every provider. Where two shapes match the same text the longer match wins, then the earlier entry.
 pub static PROVIDERS: &[Provider] = &[
@@ -86,12 +39,21 @@ pub static PROVIDERS: &[Provider] = &[
     h("cohere", "Cohere API key", &["cohere", "co_api"], &["%b{40}"]).at(&["api.cohere.com"]),
     h("mistral", "Mistral API key", &["mistral"], &["%b{32}"]).at(&["api.mistral.ai"]),
     h("deepseek", "DeepSeek API key", &["deepseek"], &["sk-%h{32}"]).at(&["api.deepseek.com"]),
-    h("together", "Together AI API key", &["together"], &["%h{64}"]).at(&["api.together.xyz"]),
+    p("together", "Together AI API key", &["tgp_v1_%w{43}"])
+        .or_named(&["together"], &["%h{64}"])
+        .at(&["api.together.xyz"]),
     h("elevenlabs", "ElevenLabs API key", &["elevenlabs", "eleven_labs", "xi_api"], &["sk_%h{48}", "%h{32}"])
         .at(&["api.elevenlabs.io"]),
     h("assemblyai", "AssemblyAI API key", &["assemblyai", "assembly_ai"], &["%h{32}"]),
     h("deepgram", "Deepgram API key", &["deepgram"], &["%h{40}"]),
     h("stability", "Stability AI API key", &["stability"], &["sk-%b{48}"]),
+    p("jina", "Jina API key", &["jina_%h{32}%w{28}"]).at(&["api.jina.ai"]),
+    p("anyscale", "Anyscale key", &["esecret_%l{26}"]),
+    p("runpod", "RunPod API key", &["rpa_%b{40,48}"]).at(&["api.runpod.io"]),
+    p("helicone", "Helicone API key", &["sk-helicone-%l{7}-%l{7}-%l{7}-%l{7}"]),
+    p("logfire", "Logfire token", &["pylf_v1_us_%b{43}", "pylf_v1_eu_%b{43}"]),
+    p("prefect", "Prefect API key", &["pnu_%b{36}", "pnb_%b{36}"]).at(&["api.prefect.cloud"]),
+    p("dbt", "dbt token", &["dbtc_%w{40,}", "dbtu_%w{40,}"]),
     // Code and packages.
     p("github", "GitHub token", &["ghp_%b{36}", "gho_%b{36}", "ghu_%b{36}", "ghs_%b{36}", "ghr_%b{36,76}"])
         .checked(Check::Crc32Base62)
@@ -109,6 +71,8 @@ pub static PROVIDERS: &[Provider] = &[
             "glptt-%h{40}",
             "glcbt-%b{1,5}_%w{20}",
             "glft-%w{20,}",
+            "glffct-%w{20,}",
+            "glwt-%w{20,}",
             "glimt-%w{25}",
             "glagent-%w{50,}",
             "gloas-%h{64}",
@@ -150,6 +114,22 @@ pub static PROVIDERS: &[Provider] = &[
     p("infisical", "Infisical token", &["st.%h{24}.%h{32}.%h{32}"]),
     p("onepassword", "1Password token", &["ops_eyJ%q{200,}", "A3-%u{6}-%u{11}-%u{5}-%u{5}-%u{5}"]),
     p("age", "age secret key", &["AGE-SECRET-KEY-1%u{58}"]),
+    p("harness", "Harness token", &["pat.%w{22}.%h{24}.%b{20}", "sat.%w{22}.%h{24}.%b{20}"]),
+    p("octopus", "Octopus Deploy key", &["API-%u{26,32}"]),
+    p("infracost", "Infracost key", &["ico-%b{32}"]),
+    p("endor", "Endor Labs key", &["endr+%w{16}"]),
+    p("scalingo", "Scalingo token", &["tk-us-%w{48}"]),
+    p("openshift", "OpenShift token", &["sha256~%w{43}"]),
+    p("defined", "Defined Networking key", &["dnkey-%w{26}-%w{52}"]),
+    p("trigger", "Trigger.dev key", &["tr_prod_%b{20,24}", "tr_dev_%b{20,24}", "tr_stg_%b{20,24}"]),
+    p("inngest", "Inngest key", &["signkey-prod-%h{64}", "signkey-test-%h{64}"]),
+    p("deno", "Deno Deploy token", &["ddp_%b{36}", "ddw_%b{36}"]),
+    h(
+        "jetbrains",
+        "JetBrains token",
+        &["jetbrains", "youtrack", "teamcity"],
+        &["perm%c{50,}", "perm-%q{4,}.%q{4,}.%q{20,}"],
+    ),
     // Clouds.
     p("aws", "AWS access key id", &["AKIA%s{16}", "ASIA%s{16}", "ABIA%s{16}", "ACCA%s{16}"])
         .at(&["amazonaws.com"]),
@@ -194,7 +174,7 @@ pub static PROVIDERS: &[Provider] = &[
     p("tencent", "Tencent Cloud secret id", &["AKID%b{32}"]).at(&["tencentcloudapi.com"]),
     p("ibm", "IBM Cloud API key", &[]).or_named(&["ibm", "bluemix", "watson"], &["%w{44}"]),
     p("oracle", "Oracle Cloud key id", &[]).or_named(&["oci_auth_token"], &["%c{20}"]),
-    p("yandex", "Yandex Cloud key", &["AQVN%w{35,}", "t1.%w{20,}.%w{86}"]),
+    p("yandex", "Yandex Cloud key", &["AQVN%w{35,}", "t1.%w{20,}.%w{86}", "YC%w{38}"]),
     p("linode", "Linode token", &[]).or_named(&["linode"], &["%h{64}"]),
     p("vultr", "Vultr API key", &[]).or_named(&["vultr"], &["%u{36}"]),
     p("databricks", "Databricks token", &["dapi%h{32}", "dapi%h{32}-%d", "dose%h{32}"]),
@@ -216,6 +196,16 @@ pub static PROVIDERS: &[Provider] = &[
     p("tailscale", "Tailscale key", &["tskey-%l{2,12}-%b{11,20}-%b{20,40}", "tskey-%b{20,}"])
         .at(&["api.tailscale.com"]),
     p("ngrok", "ngrok token", &[]).or_named(&["ngrok"], &["%b{20,30}_%b{18,24}"]),
+    p("clickhouse", "ClickHouse Cloud key", &["4b1d%b{38}"]),
+    p("tinybird", "Tinybird token", &["p.eyJ%w{10,}.%w{20,}"]),
+    p("cockroach", "CockroachDB Cloud key", &["CCDB1_%b{22}_%b{40}"]),
+    p("xata", "Xata key", &["xau_%b{36,}"]),
+    p("exoscale", "Exoscale key", &["EXO%h{24}"]),
+    p("porkbun", "Porkbun secret", &["sk1_%h{64}"]),
+    p("dnsimple", "DNSimple token", &["dnsimple_a_%b{24,}", "dnsimple_u_%b{24,}", "dnsimple_o_%b{24,}"]),
+    p("akamai", "Akamai token", &["akab-%l{16}-%l{16}"]),
+    p("backblaze", "Backblaze key", &["K00%d%p{27}"]),
+    p("upcloud", "UpCloud token", &["ucat_%b{26}"]),
     // Messages.
     p(
         "slack",
@@ -279,6 +269,17 @@ pub static PROVIDERS: &[Provider] = &[
     p("zoom", "Zoom secret", &[]).or_named(&["zoom"], &["%b{32}"]),
     p("onesignal", "OneSignal key", &["os_v2_app_%l{80,}", "os_v2_org_%l{80,}"]),
     p("pushover", "Pushover token", &[]).or_named(&["pushover"], &["%l{30}"]),
+    p("telnyx", "Telnyx key", &["KEY%x{32}_%b{22}"]).at(&["api.telnyx.com"]),
+    p("mailersend", "MailerSend token", &["mlsn.%h{64}"]),
+    p(
+        "webhook",
+        "webhook",
+        &[
+            "hooks.zapier.com/hooks/catch/%d{5,}/%l{6,}",
+            "maker.ifttt.com/trigger/%w{1,}/with/key/%w{20,}",
+            "chat.googleapis.com/v1/spaces/%w{8,}/messages?key=%w{39}&token=%w{20,}",
+        ],
+    ),
     // Money.
     p(
         "stripe",
@@ -298,8 +299,16 @@ pub static PROVIDERS: &[Provider] = &[
     p("braintree", "Braintree key", &[]).or_named(&["braintree"], &["%h{32}"]),
     h("adyen", "Adyen API key", &["adyen"], &["AQE%q{60,}", "AQE%c{60,}=-%c{10,}"]),
     p("razorpay", "Razorpay key", &["rzp_live_%b{14}"]).or_named(&["razorpay"], &["%b{24}"]),
-    p("plaid", "Plaid secret", &["access-production-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"])
-        .or_named(&["plaid"], &["%h{30}"]),
+    p(
+        "plaid",
+        "Plaid secret",
+        &[
+            "access-production-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}",
+            "access-development-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}",
+            "access-sandbox-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}",
+        ],
+    )
+    .or_named(&["plaid"], &["%h{30}"]),
     p("flutterwave", "Flutterwave key", &["FLWSECK-%h{32}-X", "FLWSECK_TEST-%h{32}-X"]),
     p("paystack", "Paystack key", &[]).or_named(&["paystack"], &["sk_live_%h{40}", "sk_test_%h{40}"]),
     p("shopify", "Shopify token", &["shpat_%x{32}", "shpca_%x{32}", "shppa_%x{32}", "shpss_%x{32}"]),
@@ -309,6 +318,19 @@ pub static PROVIDERS: &[Provider] = &[
     p("binance", "Binance key", &[]).or_named(&["binance"], &["%b{64}"]),
     p("alpaca", "Alpaca key", &[]).or_named(&["alpaca", "apca"], &["%b{40}"]),
     p("etherscan", "Etherscan key", &[]).or_named(&["etherscan"], &["%u{34}"]),
+    p("brex", "Brex token", &["bxt_%b{36,}"]),
+    p(
+        "paddle",
+        "Paddle key",
+        &["pdl_live_apikey_%l{26}_%b{22}_%b{3}", "pdl_sdbx_apikey_%l{26}_%b{22}_%b{3}"],
+    ),
+    p("polar", "Polar token", &["polar_oat_%b{43}", "polar_pat_%b{43}"]),
+    p("mercury", "Mercury token", &["secret-token:mercury_production_%w{20,}"]),
+    p("lob", "Lob key", &["live_%h{35}", "test_%h{35}"]),
+    h("mollie", "Mollie key", &["mollie"], &["live_%b{30,}", "test_%b{30,}"]),
+    h("gocardless", "GoCardless token", &["gocardless"], &["live_%w{40}", "sandbox_%w{40}"]),
+    p("cal", "Cal.com key", &["cal_live_%h{32}", "cal_%h{32}"]),
+    p("dub", "Dub key", &["dub_%b{24}"]),
     // Watching and analytics.
     p("datadog", "Datadog key", &["ddapp_%b{34}"])
         .or_named(&["datadog", "dd_api", "dd_app"], &["%h{32}", "%h{40}"])
@@ -339,6 +361,13 @@ pub static PROVIDERS: &[Provider] = &[
     p("launchdarkly", "LaunchDarkly key", &["sdk-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"])
         .or_named(&["launchdarkly", "launch_darkly"], &["api-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"]),
     p("statsig", "Statsig key", &["secret-%b{43}"]),
+    p(
+        "axiom",
+        "Axiom token",
+        &["xaat-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}", "xapt-%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"],
+    ),
+    p("grafana-key", "Grafana API key", &["eyJrIjoi%p{60,}"]),
+    p("checkly", "Checkly key", &["cu_%h{32}"]),
     // Work and content.
     p("notion", "Notion token", &["ntn_%b{46}", "secret_%b{43}"]).at(&["api.notion.com"]),
     p("linear", "Linear key", &["lin_api_%b{40}", "lin_oauth_%h{64}"]).at(&["api.linear.app"]),
@@ -387,6 +416,11 @@ pub static PROVIDERS: &[Provider] = &[
     p("exa", "Exa key", &[]).or_named(&["exa_api"], &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"]),
     p("firecrawl", "Firecrawl key", &["fc-%h{32}"]),
     p("browserbase", "Browserbase key", &["bb_live_%w{27}"]),
+    p("maxmind", "MaxMind key", &["%b{6}_%b{29}_mmk"]),
+    p("adafruit", "Adafruit key", &["aio_%b{28}"]),
+    p("frameio", "Frame.io token", &["fio-u-%w{64}"]),
+    p("settlemint", "SettleMint token", &["sm_pat_%b{16}", "sm_aat_%b{16}", "sm_sat_%b{16}"]),
+    p("intra42", "42 secret", &["s-s4t2ud-%h{64}", "s-s4t2af-%h{64}"]),
     p("jwt", "JSON web token", &["eyJ%w{15,}.eyJ%w{15,}.%w{20,}"]).checked(Check::Jwt),
     p("adobe", "Adobe secret", &["p8e-%w{32}"]),
     p("cloudinary", "Cloudinary URL", &["cloudinary://%d{15}:%w{27}@%l{2,}"]),

@@ -1,7 +1,7 @@
 //! Credentials for tests, made at run time from the table's shapes: none is ever written down.
 
-use super::providers::{PROVIDERS, Provider};
 use super::shape::{Class, Element, Shape};
+use super::{PROVIDERS, Provider};
 
 /// A small deterministic generator.
 pub struct Noise(u64);

@@ -70,7 +70,7 @@ fn hinted_shapes_count_under_their_name_alone() {
             assert!(!found.is_empty(), "{} {shape}", provider.id);
         }
     }
-    let hex = of("together");
+    let hex = of("linode");
     assert!(kinds(&hex, Some("BUILD_COMMIT")).is_empty());
     assert!(kinds(&hex, None).is_empty());
 }

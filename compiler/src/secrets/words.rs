@@ -337,7 +337,7 @@ pub fn is_uuid(text: &str) -> bool {
 pub fn is_digest(text: &str) -> bool {
     ["sha1", "sha224", "sha256", "sha384", "sha512", "md5", "blake2b", "blake3", "crc32"].iter().any(|name| {
         text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-            && text[name.len()..].starts_with([':', '-', '=', '$', '~'])
+            && text[name.len()..].starts_with([':', '-', '=', '$'])
     })
 }
 
@@ -359,6 +359,7 @@ pub fn is_public(text: &str) -> bool {
         "age1",
         "pk_live_",
         "pk_test_",
+        "phc_",
         "pk.eyJ",
         "sb_publishable_",
         "$2a$",

@@ -88,7 +88,7 @@ pub struct CheckOptions {
     pub fail_on: Level,
 
     /// The least severity that is printed.
-    #[arg(long, alias = "severity", value_enum, default_value_t = Level::Hint, value_name = "LEVEL", requires = "check")]
+    #[arg(long, visible_alias = "severity", value_enum, default_value_t = Level::Hint, value_name = "LEVEL", requires = "check")]
     pub show: Level,
 
     /// Exit with 0 whatever is found.

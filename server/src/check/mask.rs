@@ -35,6 +35,12 @@ pub fn line(
             }
         }
     }
+    // What another finding calls a credential is covered in this one's lines too.
+    for credential in credentials(report) {
+        for (at, _) in text.match_indices(credential) {
+            cover(&mut bytes, text, at..at + credential.len());
+        }
+    }
     String::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -47,7 +53,12 @@ pub fn credentials(report: &FileReport) -> Vec<&str> {
     };
     let ranges: Vec<_> = report.findings.iter().filter(about).flat_map(places).collect();
     let within = |c: &&std::ops::Range<usize>| ranges.iter().any(|r| c.start < r.end && r.start < c.end);
-    let texts = report.literals().iter().filter(within).filter_map(|c| report.source.get(c.clone()));
+    // In a comment there is no string: the range of the finding is the credential.
+    let bare =
+        ranges.iter().filter(|r| !report.literals().iter().any(|c| c.start < r.end && r.start < c.end));
+    let bare = bare.filter(|r| report.line(report.place(r.start).line).1.contains('#'));
+    let places = report.literals().iter().filter(within).chain(bare);
+    let texts = places.filter_map(|c| report.source.get(c.clone()));
     texts.flat_map(str::lines).filter(|line| line.len() > SEEN).collect()
 }
 
@@ -92,6 +103,20 @@ mod tests {
         assert!(shown.starts_with("-PASSWORD = 'corr***"), "{shown}");
         assert!(!shown.contains(&password[4..9]), "{shown}");
         assert_eq!(difference("-NAME = 'web'", &credentials), "-NAME = 'web'");
+    }
+
+    #[test]
+    fn a_credential_in_a_comment_is_covered_on_every_line_of_a_report() {
+        let password = ["correct-horse", "-battery-staple-9"].concat();
+        let source = format!("import mvm\n# PASSWORD={password}\nNAME = 'web'  # {password}\n");
+        let at = source.find(&password).unwrap();
+        let mut report = FileReport::new("a.py".into(), None, source.as_str().into(), Vec::new());
+        report.findings.push(mvm_compiler::Finding::error("MVM508", at..at + password.len(), ""));
+        for (n, rule) in [(1, "MVM508"), (2, "MVM101")] {
+            let text = source.lines().nth(n).unwrap();
+            let shown = line(&report, source.find(text).unwrap(), text, rule, &[&(at..at + password.len())]);
+            assert!(shown.contains("corr***") && !shown.contains(&password[4..9]), "{shown}");
+        }
     }
 
     #[test]
