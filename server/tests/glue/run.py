@@ -10,9 +10,11 @@ needs no network.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -96,6 +98,43 @@ class Case(unittest.TestCase):
         done = self.run_in(["mvm-lsp", "--check", "--output", output, *arguments])
         self.assertEqual(done.returncode, 1, done.stderr)
         return done.stdout
+
+
+class Terminal(Case):
+    """What people see."""
+
+    def on_a_terminal(self, *arguments: str, **extra: str) -> str:
+        """The output of a check whose standard output is a terminal."""
+        ours, theirs = pty.openpty()
+        environment = {**self.environment, "TERM": "xterm-256color", **extra}
+        for name in ("NO_COLOR", "CLICOLOR_FORCE", "CI", "COLUMNS"):
+            if name not in extra:
+                environment.pop(name, None)
+        program = ["mvm-lsp", "--check", "--no-cache", *arguments]
+        with subprocess.Popen(
+            program, cwd=self.work, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+        ) as child:
+            os.close(theirs)
+            told = b""
+            # The end of a terminal is an error.
+            with contextlib.suppress(OSError):
+                while part := os.read(ours, 1 << 16):
+                    told += part
+        os.close(ours)
+        self.assertEqual(child.returncode, 1, told)
+        return told.decode()
+
+    def test_a_terminal_gets_colours_and_excerpts(self) -> None:
+        told = self.on_a_terminal()
+        self.assertIn("\x1b[1;31merror[MVM003]\x1b[0m", told)
+        self.assertIn("^^^^^^^^^^", told)
+        self.assertIn("Found ", told)
+
+    def test_what_turns_colours_off(self) -> None:
+        for extra in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            told = self.on_a_terminal(**extra)
+            self.assertIn("error[MVM003]", told)
+            self.assertNotIn("\x1b[1;31m", told, extra)
 
 
 class Outputs(Case):
