@@ -16,12 +16,25 @@ pub enum Event {
     Frame(Vec<u8>),
     /// Bytes that are no message.
     Garbage(String),
+    /// A message over the limit: its length and how it began.
+    TooLarge(u64, Vec<u8>),
     /// The client's stream ended.
     End,
     /// The client's end is closed, the client does not read, or its process is gone.
     Gone(&'static str),
     /// A worker's result.
     Task(Task),
+}
+
+impl Event {
+    /// What it costs to keep, where the client decides how many there are.
+    fn cost(&self) -> usize {
+        match self {
+            Event::Frame(body) => body.len(),
+            Event::Garbage(_) | Event::TooLarge(..) => 1024,
+            Event::End | Event::Gone(_) | Event::Task(_) => 0,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -50,12 +63,11 @@ impl Inbox {
     /// Adds an event; waits only for room for frames.
     pub fn push(&self, event: Event) {
         let mut queue = self.lock();
-        if let Event::Frame(body) = &event {
-            while queue.bytes > FRAME_LIMIT {
-                queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            }
-            queue.bytes += body.len();
+        let cost = event.cost();
+        while cost > 0 && queue.bytes > FRAME_LIMIT {
+            queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+        queue.bytes += cost;
         queue.events.push_back(event);
         self.shared.changed.notify_all();
     }
@@ -83,12 +95,10 @@ impl Inbox {
 
     fn take(queue: &mut Queue, changed: &Condvar) -> Option<Event> {
         let event = queue.events.pop_front()?;
-        if let Event::Frame(body) = &event {
-            let over = queue.bytes > FRAME_LIMIT;
-            queue.bytes -= body.len();
-            if over && queue.bytes <= FRAME_LIMIT {
-                changed.notify_all();
-            }
+        let over = queue.bytes > FRAME_LIMIT;
+        queue.bytes -= event.cost();
+        if over && queue.bytes <= FRAME_LIMIT {
+            changed.notify_all();
         }
         Some(event)
     }

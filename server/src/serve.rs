@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower_lsp::jsonrpc::{Error, Id, Request, Response};
+use tower_lsp::jsonrpc::{Error, ErrorCode, Id, Request, Response};
+use tower_lsp::ls_types::MessageType;
 use tower_lsp::{ExitedError, LspService};
 use tower_service::Service;
 
@@ -22,7 +23,7 @@ use crate::outbox::Outbox;
 use crate::record::Recorder;
 use crate::runner::Runner;
 use crate::session::Session;
-use crate::wire::{Frame, FrameReader};
+use crate::wire::{self, Frame, FrameReader};
 
 /// Changes are looked at together when they arrive in a burst, but a client that never pauses waits no longer.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
@@ -119,6 +120,7 @@ fn spawn_reader(
                     inbox.push(Event::Frame(body));
                 }
                 Ok(Frame::Garbage(why)) => inbox.push(Event::Garbage(why)),
+                Ok(Frame::TooLarge(length, head)) => inbox.push(Event::TooLarge(length, head)),
                 Ok(Frame::End | Frame::Truncated) | Err(_) => return inbox.push(Event::End),
             }
         }
@@ -202,6 +204,7 @@ impl Loop {
             Event::Garbage(why) => {
                 self.respond_error(Id::Null, Error { message: why.into(), ..Error::parse_error() });
             }
+            Event::TooLarge(length, head) => self.too_large(length, &head),
             Event::End => return Some(self.exit_code()),
             Event::Gone(why) => {
                 eprintln!("mvm-lsp: ending, {why}");
@@ -218,6 +221,24 @@ impl Loop {
 
     fn exit_code(&self) -> i32 {
         i32::from(!self.session.is_shut_down())
+    }
+
+    /// Left out, and told: to who asked, and to the user where the texts of the two sides differ now.
+    fn too_large(&mut self, length: u64, head: &[u8]) {
+        let why =
+            format!("a message of {length} bytes was left out; the limit is {} MB", wire::MAX_BODY >> 20);
+        let method = wire::member(head, "method");
+        if method.is_some_and(|m| m.as_str().is_some_and(|m| m.starts_with("textDocument/did"))) {
+            let text =
+                format!("mvm: {why}. What is said of its document is wrong until that is opened again");
+            self.session.tell_once(MessageType::WARNING, text);
+        }
+        let id = wire::member(head, "id").and_then(|id| serde_json::from_value(id).ok());
+        let error = Error { message: why.into(), ..Error::parse_error() };
+        match id {
+            Some(id) => self.respond_error(id, Error { code: ErrorCode::ServerError(-32803), ..error }),
+            None => self.respond_error(Id::Null, error),
+        }
     }
 
     fn frame(&mut self, body: &[u8]) -> Option<i32> {

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// Largest body that is taken. A larger one is skipped and answered with an error.
 pub const MAX_BODY: u64 = 64 << 20;
+/// So much of a larger one is kept, to tell what it was.
+const HEAD: u64 = 1024;
 /// Longest header line that is looked at; the rest of a longer line is garbage.
 const MAX_LINE: usize = 4096;
 const KEY: &[u8] = b"content-length:";
@@ -16,6 +18,8 @@ pub enum Frame {
     Body(Vec<u8>),
     /// Bytes that are no frame; the reader has skipped them. The text says what was wrong.
     Garbage(String),
+    /// A body over the limit, skipped: its length and how it began.
+    TooLarge(u64, Vec<u8>),
     /// The stream ended between two frames.
     End,
     /// The stream ended in the middle of a header or body.
@@ -67,8 +71,7 @@ impl<R: Read> FrameReader<R> {
                 Header::Length { value, after_garbage } => {
                     if after_garbage || trouble.is_some() {
                         // Whatever came before is lost; this header begins a frame of its own.
-                        let text = trouble.take().unwrap_or_else(|| "bytes outside a message".into());
-                        return self.resume(value, &text);
+                        return self.resume(value);
                     }
                     length = Some(value);
                 }
@@ -79,30 +82,25 @@ impl<R: Read> FrameReader<R> {
         }
     }
 
-    /// After garbage: finish the header block, keep its frame for the next call and report the garbage first.
-    fn resume(&mut self, length: u64, trouble: &str) -> io::Result<Frame> {
+    /// After garbage: the header block that follows it, and its frame. That is sound, and what came before had no id to
+    /// answer to.
+    fn resume(&mut self, length: u64) -> io::Result<Frame> {
         loop {
             match self.line()? {
-                Line::Text(line) if line.is_empty() => break,
+                Line::Text(line) if line.is_empty() => return self.body(length),
                 Line::Text(_) => {}
                 Line::End | Line::Cut => return Ok(Frame::Truncated),
             }
-        }
-        match self.body(length)? {
-            // The frame itself is sound: it is what matters, the garbage before it had no id to answer to.
-            Frame::Body(body) => Ok(Frame::Body(body)),
-            Frame::Garbage(_) => Ok(Frame::Garbage(trouble.into())),
-            other => Ok(other),
         }
     }
 
     fn body(&mut self, length: u64) -> io::Result<Frame> {
         if length > MAX_BODY {
-            let skipped = io::copy(&mut (&mut self.input).take(length), &mut io::sink())?;
-            if skipped < length {
-                return Ok(Frame::Truncated);
-            }
-            return Ok(Frame::Garbage(format!("a message of {length} bytes; the limit is {MAX_BODY}")));
+            let mut head = Vec::with_capacity(HEAD as usize);
+            (&mut self.input).take(HEAD).read_to_end(&mut head)?;
+            let rest = length - HEAD;
+            let skipped = io::copy(&mut (&mut self.input).take(rest), &mut io::sink())?;
+            return Ok(if skipped < rest { Frame::Truncated } else { Frame::TooLarge(length, head) });
         }
         // Grows as bytes arrive: a header that promises much costs nothing.
         let mut body = Vec::with_capacity(length.min(64 << 10) as usize);
@@ -161,6 +159,46 @@ fn header(line: &[u8]) -> Header {
             Err(_) => Header::BadLength,
         },
         _ => Header::BadLength,
+    }
+}
+
+/// A member of the outermost object of a JSON text that may be cut off: a string or a number that comes whole.
+pub fn member(head: &[u8], name: &str) -> Option<serde_json::Value> {
+    let (mut depth, mut at) = (0_u32, 0);
+    while let Some(&byte) = head.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b'"' => {
+                let end = string_end(head, at)?;
+                let after = &head[end..];
+                let value = after.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+                if let Some(value) = value.filter(|_| depth == 1 && head[at + 1..end - 1] == *name.as_bytes())
+                {
+                    // Cut off, a number would be another one.
+                    let number = value.iter().take_while(|b| b.is_ascii_digit() || **b == b'-').count();
+                    let length = if value.starts_with(b"\"") { string_end(value, 0)? } else { number };
+                    return serde_json::from_slice(&value[..length]).ok().filter(|_| length < value.len());
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Where the string that begins here has ended.
+fn string_end(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
     }
 }
 
@@ -233,8 +271,28 @@ mod tests {
         let tail: &[u8] = b"Content-Length: 2\r\n\r\n{}";
         let input = io::Cursor::new(head).chain(io::repeat(b' ').take(length)).chain(tail);
         let mut reader = FrameReader::new(input);
-        assert!(matches!(reader.next_frame().unwrap(), Frame::Garbage(why) if why.contains("limit")));
+        assert!(
+            matches!(reader.next_frame().unwrap(), Frame::TooLarge(n, head) if n == length && head.len() == 1024)
+        );
         assert_eq!(reader.next_frame().unwrap(), body("{}"));
+    }
+
+    #[test]
+    fn who_asked_is_found_in_the_beginning_of_a_message() {
+        let head = br#"{"jsonrpc":"2.0", "id" : 42,"method":"a\"b","params":{"id":7,"x":["{"#;
+        assert_eq!(member(head, "id"), Some(42.into()));
+        assert_eq!(member(head, "method"), Some("a\"b".into()));
+        assert_eq!(member(head, "x"), None, "of an inner object");
+        for (head, id) in [
+            (r#"{"params":{"id":1},"id":"q"}"#, Some("q".into())),
+            (r#"{"id":12"#, None),
+            (r#"{"id":null,"x":1}"#, None),
+            (r#"{"id":"a"#, None),
+            ("]]", None),
+            ("", None),
+        ] {
+            assert_eq!(member(head.as_bytes(), "id"), id, "{head}");
+        }
     }
 
     #[test]

@@ -75,6 +75,27 @@ fn what_is_no_message_is_answered_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_wrong_length_costs_its_own_message_and_no_other() {
+    let mut client = Client::new();
+    let hover = |id: i64| json!({ "jsonrpc": "2.0", "id": id, "method": "no/such" }).to_string();
+    // Too short: the rest is skipped up to the next header.
+    let first = hover(101);
+    client.send_bytes(format!("Content-Length: {}\r\n\r\n{first}", first.len() - 5).as_bytes());
+    client.send_bytes(format!("Content-Length: {}\r\n\r\n{}", first.len(), hover(102)).as_bytes());
+    assert_eq!(client.take(|m| m["id"].is_null())["error"]["code"], -32700);
+    assert_eq!(client.answer(102).unwrap_err()["code"], -32601);
+    // Too long: the beginning of the next header is taken for the end of this message.
+    client.send_bytes(format!("Content-Length: {}\r\n\r\n{first}", first.len() + 9).as_bytes());
+    client.send_bytes(format!("Content-Length: {}\r\n\r\n{}", first.len(), hover(103)).as_bytes());
+    client.send_bytes(format!("Content-Length: {}\r\n\r\n{}", first.len(), hover(104)).as_bytes());
+    assert_eq!(client.take(|m| m["id"].is_null())["error"]["code"], -32700);
+    assert_eq!(client.answer(104).unwrap_err()["code"], -32601);
+    while client.request("no/such", Value::Null).is_ok() {}
+    while client.drop_nameless() {}
+    client.finish();
+}
+
+#[test]
 fn ten_thousand_edits_into_a_client_that_does_not_read() {
     use mvm_lsp::wire::{Frame, FrameReader, write_frame};
     let (server_in, mut to_server) = std::io::pipe().unwrap();
