@@ -29,6 +29,10 @@ pub struct Client {
     pub applies_edits: bool,
     /// Shows server-started progress.
     pub progress: bool,
+    /// Asks before it renames files.
+    pub asks_before_renames: bool,
+    /// Tells of files that it has renamed.
+    pub tells_of_renames: bool,
     /// Answers `workspace/configuration`.
     pub configuration: bool,
     /// Takes registrations for settings.
@@ -84,6 +88,8 @@ impl Client {
             asks: window.show_message.is_some(),
             action_literals: text.code_action.is_some_and(|a| a.code_action_literal_support.is_some()),
             applies_edits: yes(workspace.apply_edit),
+            asks_before_renames: workspace.file_operations.as_ref().is_some_and(|f| yes(f.will_rename)),
+            tells_of_renames: workspace.file_operations.as_ref().is_some_and(|f| yes(f.did_rename)),
             versioned_edits: workspace.workspace_edit.is_some_and(|e| yes(e.document_changes)),
             progress: yes(window.work_done_progress),
             configuration: yes(workspace.configuration),
@@ -190,10 +196,23 @@ pub fn server(client: &Client, encoding: Encoding) -> ServerCapabilities {
                 supported: Some(true),
                 change_notifications: Some(OneOf::Left(true)),
             }),
-            ..WorkspaceServerCapabilities::default()
+            file_operations: Some(WorkspaceFileOperationsServerCapabilities {
+                will_rename: client.asks_before_renames.then(renamed),
+                did_rename: client.tells_of_renames.then(renamed),
+                ..WorkspaceFileOperationsServerCapabilities::default()
+            })
+            .filter(|o| o.will_rename.is_some() || o.did_rename.is_some()),
         }),
         experimental: Some(serde_json::json!({ "workloadIr": true })),
         ..ServerCapabilities::default()
+    }
+}
+
+/// Renames that a declaration may have to follow: of any file, since any may be a lockfile, and of directories.
+fn renamed() -> FileOperationRegistrationOptions {
+    let pattern = FileOperationPattern { glob: "**".into(), ..FileOperationPattern::default() };
+    FileOperationRegistrationOptions {
+        filters: vec![FileOperationFilter { scheme: Some("file".into()), pattern }],
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Doc {
     pub(crate) text: Text,
     /// Counts changes of the text, the settings and the surroundings.
     pub(crate) revision: u64,
+    /// Which opening of the document this is.
+    pub(crate) opened: u64,
     pub(crate) snapshot: Option<Arc<Snapshot>>,
     pub(crate) last_took: Option<Duration>,
     /// A worker is at it.
@@ -54,6 +56,7 @@ impl Doc {
             version: item.version,
             text: Text::new(&item.text, encoding),
             revision: 0,
+            opened: 0,
             snapshot: None,
             last_took: None,
             working: false,
@@ -127,6 +130,7 @@ pub struct Work {
     pub(crate) is_python: bool,
     pub(crate) version: Option<i32>,
     pub(crate) revision: u64,
+    pub(crate) opened: u64,
     pub(crate) text: Text,
     pub(crate) file: FileContext,
     pub(crate) config: Arc<Config>,

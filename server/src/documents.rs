@@ -34,6 +34,8 @@ pub struct Documents {
     surroundings: u64,
     /// The client tells of files that change.
     watched: bool,
+    /// Counts the documents that were opened: one that is opened again is another one.
+    opened: u64,
     dirty: Vec<Uri>,
 }
 
@@ -80,6 +82,16 @@ impl Documents {
         self.open.get(uri)
     }
 
+    /// The texts that are open, each file once.
+    pub fn open_texts(&self) -> impl Iterator<Item = (Uri, Text)> {
+        let mut seen = std::collections::HashSet::new();
+        let first = move |doc: &Doc| doc.path.clone().is_none_or(|path| seen.insert(path));
+        let python = self.open.iter().filter(|(_, doc)| doc.is_python);
+        python
+            .scan(first, |first, (uri, doc)| Some(first(doc).then(|| (uri.clone(), doc.text.clone()))))
+            .flatten()
+    }
+
     fn work(&mut self, uri: &Uri, settings: &Settings) -> Option<(Work, Option<Arc<str>>)> {
         let facts = self.facts();
         let doc = self.open.get_mut(uri)?;
@@ -90,6 +102,7 @@ impl Documents {
             is_python: doc.is_python && !excluded,
             version: Some(doc.version),
             revision: doc.revision,
+            opened: doc.opened,
             text: doc.text.clone(),
             file: FileContext { path: doc.path.clone(), root },
             config,
@@ -104,11 +117,17 @@ impl Session {
     /// `textDocument/didOpen`
     pub fn did_open(&mut self, params: DidOpenTextDocumentParams) {
         let uri = params.text_document.uri.clone();
-        let doc = Doc::new(params.text_document, files::path_of(&uri), self.encoding);
+        let mut doc = Doc::new(params.text_document, files::path_of(&uri), self.encoding);
         self.docs.watched = self.client.registers_watchers;
         self.docs.surroundings_changed();
-        self.docs.open.insert(uri.clone(), doc);
+        self.docs.opened += 1;
+        doc.opened = self.docs.opened;
+        let older = self.docs.open.insert(uri.clone(), doc);
         self.docs.touch(&uri);
+        // Opened twice without being closed: a breach of the protocol, and the newer text counts.
+        for waiter in older.into_iter().flat_map(|d| d.waiters) {
+            waiter(self, Err(Error::content_modified()));
+        }
     }
 
     /// `textDocument/didChange`: each change is relative to the one before.
@@ -145,6 +164,10 @@ impl Session {
         let Some(doc) = self.docs.open.remove(&uri) else { return };
         if let Some(path) = &doc.path {
             self.docs.facts.overlay.remove(path);
+            // The same file may be open under another spelling of its name.
+            if let Some(other) = self.docs.open.values().find(|d| d.path.as_ref() == Some(path)) {
+                self.docs.facts.overlay.insert(path.clone(), other.text.clone());
+            }
         }
         self.docs.surroundings_changed();
         for waiter in doc.waiters {
@@ -239,6 +262,7 @@ impl Session {
             is_python: true,
             version: None,
             revision: 0,
+            opened: 0,
             text: Text::new(&source, self.encoding),
             file: FileContext { path: Some(path), root },
             config,
@@ -288,13 +312,13 @@ impl Session {
             return;
         }
         let Some(work) = self.prepare(uri) else { return };
-        let (inbox, key) = (self.inbox.clone(), uri.clone());
+        let (inbox, key, opened) = (self.inbox.clone(), uri.clone(), work.opened);
         let job = move || {
             let start = Instant::now();
             let result = catch_unwind(AssertUnwindSafe(|| work.run()));
             let took = start.elapsed();
             let result = result.ok().map(|(snapshot, engine)| (Arc::new(snapshot), engine));
-            inbox.task(move |s| s.analysed(&key, result, took));
+            inbox.task(move |s| s.analysed(&key, opened, result, took));
         };
         let started = std::thread::Builder::new().name("analysis".into()).stack_size(STACK).spawn(job);
         let Some(doc) = self.docs.open.get_mut(uri) else { return };
@@ -309,8 +333,9 @@ impl Session {
         }
     }
 
-    fn analysed(&mut self, uri: &Uri, result: Option<Worked>, took: Duration) {
-        let Some(doc) = self.docs.open.get_mut(uri) else { return };
+    fn analysed(&mut self, uri: &Uri, opened: u64, result: Option<Worked>, took: Duration) {
+        // Closed meanwhile, and perhaps opened again: then the result, and the engine in it, are of another text.
+        let Some(doc) = self.docs.open.get_mut(uri).filter(|d| d.opened == opened) else { return };
         doc.working = false;
         doc.last_took = Some(took);
         let Some((snapshot, engine)) = result else {

@@ -175,6 +175,7 @@ impl LanguageServer for Edge {
         did_change_configuration(DidChangeConfigurationParams);
         did_change_workspace_folders(DidChangeWorkspaceFoldersParams);
         did_change_watched_files(DidChangeWatchedFilesParams);
+        did_rename_files(RenameFilesParams);
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -184,6 +185,13 @@ impl LanguageServer for Edge {
     async fn symbol(&self, params: WorkspaceSymbolParams) -> Result<Option<WorkspaceSymbolResponse>> {
         self.ask(move |s, reply| {
             s.with_workspace(reply, move |s, reply| reply.send(Ok(s.symbol(&params))));
+        })
+        .await
+    }
+
+    async fn will_rename_files(&self, params: RenameFilesParams) -> Result<Option<WorkspaceEdit>> {
+        self.ask(move |s, reply| {
+            s.with_workspace(reply, move |s, reply| reply.send(Ok(s.will_rename_files(&params))));
         })
         .await
     }

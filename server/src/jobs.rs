@@ -2,7 +2,8 @@
 //! progress, can be cancelled in every way the protocol has, and ends with one clear result.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,18 +13,15 @@ use tokio_util::sync::CancellationToken;
 use tower_lsp::jsonrpc::Error;
 use tower_lsp::ls_types::*;
 use vmm_core::machine::Output;
-use vmm_core::{Context, ErrorKind, Event, Reporter, Stage};
+use vmm_core::{Context, ErrorKind};
 
 use crate::ahead::{self, Ahead};
 use crate::edge::Reply;
-use crate::inbox::Inbox;
+use crate::news::{JobReporter, Live, News};
 use crate::outbox::Key;
 use crate::protocol::OutputParams;
-use crate::runner::{JobKind, JobRequest, JobResult, shorten};
+use crate::runner::{JobFuture, JobKind, JobRequest, JobResult, shorten};
 use crate::session::Session;
-
-/// Output that waits for the loop beyond this is dropped and counted.
-const OUTPUT_LIMIT: usize = 256 << 10;
 
 /// A job to start.
 pub struct NewJob {
@@ -48,7 +46,7 @@ struct Job {
     token: Option<ProgressToken>,
     begun: bool,
     message: String,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
     live: Arc<Live>,
     /// What was asked for.
     request: JobRequest,
@@ -63,88 +61,6 @@ pub struct Jobs {
     pub(crate) ahead: Vec<Ahead>,
     last_results: HashMap<(Uri, String), String>,
     last_arguments: HashMap<(Uri, String), Value>,
-}
-
-/// What a job's threads share with the loop: the newest of its news, bounded.
-#[derive(Default)]
-struct News {
-    message: Option<(String, Option<u32>)>,
-    notes: Vec<String>,
-    output: Vec<Output>,
-    bytes: usize,
-    dropped: usize,
-    announced: bool,
-}
-
-struct Live {
-    news: Mutex<News>,
-    inbox: Inbox,
-    job: u64,
-}
-
-impl Live {
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut News)) {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut news);
-        // One message to the loop stands for all news until the loop has taken them.
-        if !std::mem::replace(&mut news.announced, true) {
-            let job = self.job;
-            self.inbox.task(move |s| s.job_news(job));
-        }
-    }
-
-    fn take(&self) -> News {
-        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn output(self: &Arc<Self>, output: Output) {
-        self.change(|news| {
-            if news.bytes + output.text.len() > OUTPUT_LIMIT {
-                news.dropped += output.text.len();
-                return;
-            }
-            news.bytes += output.text.len();
-            match news.output.last_mut() {
-                Some(last) if last.stream == output.stream => last.text.push_str(&output.text),
-                _ => news.output.push(output),
-            }
-        });
-    }
-}
-
-struct JobReporter(Arc<Live>);
-
-impl Reporter for JobReporter {
-    fn report(&self, event: Event) {
-        self.0.change(|news| match event {
-            Event::Started { stage, detail } => {
-                let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-                news.message = Some((format!("{}{detail}", describe(stage)), None));
-            }
-            Event::Progress { stage, done, total } => {
-                let percent = done.saturating_mul(100).checked_div(total).map(|p| p.min(100) as u32);
-                news.message = Some((describe(stage).to_owned(), percent));
-            }
-            Event::Finished { .. } => {}
-            Event::Note(note) => news.notes.push(note),
-        });
-    }
-}
-
-fn describe(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Collect => "collecting files",
-        Stage::Resolve => "resolving packages",
-        Stage::Fetch => "fetching packages",
-        Stage::Image => "writing the base layer",
-        Stage::Dependencies => "writing dependencies",
-        Stage::Source => "packing the source",
-        Stage::Prepare => "running hooks",
-        Stage::Kernel => "preparing the kernel",
-        Stage::Boot => "booting",
-        Stage::Call => "calling the function",
-        Stage::Stop => "stopping",
-    }
 }
 
 impl JobKind {
@@ -203,7 +119,7 @@ impl Jobs {
     pub fn settle(&mut self) {
         let mut tasks = self.ahead_tasks();
         let Some(runtime) = &self.runtime else { return };
-        let jobs = self.running.values_mut().map(|job| &mut job.task);
+        let jobs = self.running.values_mut().filter_map(|job| job.task.as_mut());
         for task in jobs.chain(&mut tasks) {
             let _ = runtime.block_on(task);
         }
@@ -214,7 +130,7 @@ impl Jobs {
         let Some(runtime) = self.runtime.take() else { return };
         let end = Instant::now() + limit;
         let ahead = self.ahead_tasks();
-        for task in self.running.drain().map(|(_, job)| job.task).chain(ahead) {
+        for task in self.running.drain().filter_map(|(_, job)| job.task).chain(ahead) {
             let left = end.saturating_duration_since(Instant::now());
             // Late or not, there is nobody left to tell.
             let _ = runtime.block_on(async { tokio::time::timeout(left, task).await });
@@ -247,21 +163,41 @@ impl Session {
         self.jobs.give_up_ahead();
         self.jobs.next += 1;
         let id = self.jobs.next;
-        let live = Arc::new(Live { news: Mutex::default(), inbox: self.inbox.clone(), job: id });
+        let live = Live::new(self.inbox.clone(), id);
         let cancel = CancellationToken::new();
         let sink = live.clone();
         request.output = Arc::new(move |output| sink.output(output));
-        let (kind, asked) = (request.kind, request.clone());
+        let kind = request.kind;
         let ctx = Context { reporter: Arc::new(JobReporter(live.clone())), cancel: cancel.clone() };
-        let future = self.runner.start(request, ctx);
-        let inbox = self.inbox.clone();
-        let runtime = match self.jobs.runtime() {
-            Ok(runtime) => runtime,
-            Err(e) => {
-                let message = format!("cannot start threads for the {}: {e}", kind.verb());
-                return reply.send(Err(Error { message: message.into(), ..Error::internal_error() }));
+        if let Err(e) = self.jobs.runtime() {
+            let message = format!("cannot start threads for the {}: {e}", kind.verb());
+            return reply.send(Err(Error { message: message.into(), ..Error::internal_error() }));
+        }
+        let message = format!("{} {name}", kind.verb());
+        let (begun, task, asked) = (false, None, request.clone());
+        let job = Job { kind, uri, name, cancel, reply, token, begun, message, task, live, request: asked };
+        self.jobs.running.insert(id, job);
+        // The user sees that something happens before anything that may be slow is asked.
+        self.begin_progress(id);
+        self.lenses_changed();
+        let runner = self.runner.clone();
+        match catch_unwind(AssertUnwindSafe(|| runner.start(request, ctx))) {
+            Ok(future) => self.follow(id, future),
+            Err(payload) => {
+                if let Some(job) = self.jobs.running.remove(&id) {
+                    self.end_progress(&job, "failed inside");
+                }
+                self.lenses_changed();
+                // Its request, whose reply is dropped here, fails; the loop reports it.
+                resume_unwind(payload);
             }
-        };
+        }
+    }
+
+    /// Has a job's work done; its end comes back as a message.
+    fn follow(&mut self, id: u64, future: JobFuture) {
+        let inbox = self.inbox.clone();
+        let Ok(runtime) = self.jobs.runtime() else { return };
         let work = runtime.spawn(future);
         let task = runtime.spawn(async move {
             let result = work.await.unwrap_or_else(|e| {
@@ -269,12 +205,9 @@ impl Session {
             });
             inbox.task(move |s| s.job_ended(id, result));
         });
-        let message = format!("{} {name}", kind.verb());
-        let job =
-            Job { kind, uri, name, cancel, reply, token, begun: false, message, task, live, request: asked };
-        self.jobs.running.insert(id, job);
-        self.begin_progress(id);
-        self.lenses_changed();
+        if let Some(job) = self.jobs.running.get_mut(&id) {
+            job.task = Some(task);
+        }
     }
 
     fn begin_progress(&mut self, id: u64) {
@@ -305,13 +238,20 @@ impl Session {
         self.notify("$/progress", &json!({ "token": token, "value": value }), None);
     }
 
+    fn end_progress(&self, job: &Job, message: &str) {
+        if let (Some(token), true) = (&job.token, job.begun) {
+            let value = json!({ "kind": "end", "message": message });
+            self.notify("$/progress", &json!({ "token": token, "value": value }), None);
+        }
+    }
+
     /// `window/workDoneProgress/cancel`
     pub fn cancel_progress(&mut self, token: &ProgressToken) {
         let meant = self.jobs.running.values().filter(|j| j.token.as_ref() == Some(token));
         meant.for_each(|j| j.cancel.cancel());
     }
 
-    fn job_news(&mut self, id: u64) {
+    pub(crate) fn job_news(&mut self, id: u64) {
         let Some(job) = self.jobs.running.get_mut(&id) else { return };
         let news = job.live.take();
         if let Some((message, percent)) = &news.message {
@@ -354,10 +294,7 @@ impl Session {
         let Some(job) = self.jobs.running.remove(&id) else { return };
         let again = ahead::worth_it(&job.request, &result);
         let (value, summary, kind) = conclusion(id, &job, result);
-        if let (Some(token), true) = (&job.token, job.begun) {
-            let value = json!({ "kind": "end", "message": summary });
-            self.notify("$/progress", &json!({ "token": token, "value": value }), None);
-        }
+        self.end_progress(&job, &summary);
         self.tell(kind, &format!("mvm: {summary}"));
         self.jobs.last_results.insert((job.uri, job.name), shorten(&summary, 60));
         job.reply.send(Ok(Some(value)));

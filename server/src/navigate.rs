@@ -170,8 +170,7 @@ impl Session {
             _ => return Vec::new(),
         };
         let mut found = Vec::new();
-        for path in self.workspace.declaring().filter(|p| Some(p.as_path()) != snapshot.path.as_deref()) {
-            let (Some(text), Some(uri)) = (self.text_of(path), files::uri_of(path)) else { continue };
+        for (uri, text) in self.other_texts(snapshot) {
             let contents = text.contents();
             if !contents.contains(wanted) {
                 continue;

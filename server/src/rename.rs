@@ -44,7 +44,7 @@ impl Session {
                 edits.entry(location.uri).or_default().push(edit);
             }
         }
-        Ok(Some(self.edit_of(snapshot, edits)))
+        Ok(Some(self.edit_of(edits)))
     }
 
     /// Where other files refer to a workload.
@@ -54,8 +54,7 @@ impl Session {
             return Vec::new();
         }
         let mut found = Vec::new();
-        for path in self.workspace.declaring().filter(|p| Some(p.as_path()) != snapshot.path.as_deref()) {
-            let (Some(text), Some(uri)) = (self.text_of(path), crate::files::uri_of(path)) else { continue };
+        for (uri, text) in self.other_texts(snapshot) {
             let contents = text.contents();
             let lexical = Lexical::new(&contents);
             let hits = role::all(&contents, &lexical).filter(|m| m.role == Role::Reference && m.text == name);
@@ -65,13 +64,12 @@ impl Session {
     }
 
     /// Edits of several files in the form that the client takes.
-    fn edit_of(&self, snapshot: &Snapshot, edits: HashMap<Uri, Vec<TextEdit>>) -> WorkspaceEdit {
+    pub(crate) fn edit_of(&self, edits: HashMap<Uri, Vec<TextEdit>>) -> WorkspaceEdit {
         if !self.client.versioned_edits {
             return WorkspaceEdit { changes: Some(edits), ..WorkspaceEdit::default() };
         }
         let documents = edits.into_iter().map(|(uri, edits)| {
-            let version =
-                if uri == snapshot.uri { snapshot.version } else { self.docs.get(&uri).map(|d| d.version) };
+            let version = self.docs.get(&uri).map(|d| d.version);
             TextDocumentEdit {
                 text_document: OptionalVersionedTextDocumentIdentifier { uri, version },
                 edits: edits.into_iter().map(OneOf::Left).collect(),

@@ -188,6 +188,25 @@ impl Session {
         }
     }
 
+    /// The files below the roots that declare something, as they are in the editor or on disk; and whatever else is
+    /// open, wherever it lies.
+    pub(crate) fn declaring_texts(&self) -> Vec<(Uri, Text)> {
+        let mut all: Vec<(Uri, Text)> = self.docs.open_texts().collect();
+        let open: std::collections::HashSet<PathBuf> =
+            all.iter().filter_map(|(uri, _)| files::path_of(uri)).collect();
+        for path in self.workspace.declaring().filter(|p| !open.contains(*p)) {
+            all.extend(files::uri_of(path).zip(self.text_of(path)));
+        }
+        all.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+        all
+    }
+
+    /// The same without one file.
+    pub(crate) fn other_texts(&self, than: &Snapshot) -> Vec<(Uri, Text)> {
+        let same = |uri: &Uri| *uri == than.uri || than.path.is_some() && files::path_of(uri) == than.path;
+        self.declaring_texts().into_iter().filter(|(uri, _)| !same(uri)).collect()
+    }
+
     /// `workspace/symbol`
     pub fn symbol(&mut self, params: &WorkspaceSymbolParams) -> Option<WorkspaceSymbolResponse> {
         let query = params.query.to_lowercase();

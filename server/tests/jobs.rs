@@ -7,7 +7,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use mvm_lsp::runner::{JobFuture, JobRequest, JobResult, Runner};
@@ -156,4 +156,74 @@ fn eventually(holds: impl Fn() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(5));
     }
     true
+}
+
+/// A hypervisor that cannot be asked before its user has seen something.
+struct Late {
+    seen: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Runner for Late {
+    fn start(&self, _: JobRequest, _: Context) -> JobFuture {
+        let seen = self.seen.lock().unwrap().recv_timeout(PATIENCE);
+        Box::pin(async move {
+            seen.map_err(|_| Error::new(vmm_core::ErrorKind::Internal, "asked before the progress began"))?;
+            Ok(JobResult { success: true, summary: "done".into(), details: json!({}) })
+        })
+    }
+}
+
+#[test]
+fn progress_begins_before_the_hypervisor_is_asked() {
+    let project = tempfile::tempdir().unwrap();
+    let uri = tool(&project.path().join("tool.py"));
+    let (saw, seen) = mpsc::channel();
+    let mut client = Client::with(capabilities(), json!({}), Arc::new(Late { seen: Mutex::new(seen) }));
+    let argument = json!({ "uri": uri, "name": "tool-0" });
+    for command in ["mvm.build", "mvm.run"] {
+        let params = json!({ "command": command, "workDoneToken": "mine", "arguments": [argument] });
+        let id = client.start_request("workspace/executeCommand", params);
+        // The one who would work waits for this.
+        let begin = client.expect("$/progress");
+        assert_eq!((&begin["token"], &begin["value"]["kind"]), (&json!("mine"), &json!("begin")));
+        saw.send(()).unwrap();
+        assert_eq!(client.answer(id).unwrap()["success"], true);
+        client.until_idle(&uri);
+    }
+    while client.drop_kept(&["$/progress", "window/showMessage"]) {}
+    client.finish();
+}
+
+#[test]
+fn when_the_progress_of_a_run_ends_its_guest_is_gone() {
+    let (state, project) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let uri = tool(&project.path().join("tool.py"));
+    let pids = Arc::new(Mutex::new(Vec::new()));
+    let runner = Arc::new(StandIn { state: state.path().to_owned(), pids: pids.clone() });
+    let mut client = Client::with(capabilities(), json!({}), runner);
+    for round in 0..4 {
+        let token = format!("token-{round}");
+        let argument = json!({ "uri": uri, "name": "tool-0", "arguments": [0] });
+        let params = json!({ "command": "mvm.run", "workDoneToken": token, "arguments": [argument] });
+        let id = client.start_request("workspace/executeCommand", params);
+        // The guest is up: its process is known.
+        let calling = |m: &Value| {
+            m["params"]["token"] == token
+                && m["params"]["value"]["message"].as_str().is_some_and(|t| t.starts_with("calling"))
+        };
+        client.take(calling);
+        let pid = *pids.lock().unwrap().last().unwrap();
+        assert!(is_running(pid));
+        match round % 2 {
+            0 => client.notify("$/cancelRequest", json!({ "id": id })),
+            _ => client.notify("window/workDoneProgress/cancel", json!({ "token": token })),
+        }
+        client.take(|m| m["params"]["token"] == token && m["params"]["value"]["kind"] == "end");
+        assert!(!is_running(pid), "the guest outlives the end of its run");
+        assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0);
+        let _ = client.answer(id);
+        client.until_idle(&uri);
+    }
+    while client.drop_kept(&["$/progress", "window/showMessage"]) {}
+    client.finish();
 }

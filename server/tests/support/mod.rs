@@ -175,9 +175,32 @@ impl Client {
         }
     }
 
+    /// Waits until the declarations of the workspace are in these files: a scan under way holds no request up.
+    pub fn until_declared(&mut self, mut files: Vec<String>) {
+        files.sort();
+        let start = std::time::Instant::now();
+        loop {
+            let all = self.request("workspace/symbol", json!({ "query": "" })).unwrap();
+            let uri = |s: &Value| s["location"]["uri"].as_str().unwrap().to_owned();
+            let mut found: Vec<String> = all.as_array().unwrap().iter().map(uri).collect();
+            found.sort();
+            if found == files {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{files:?} are expected: {found:?}");
+            std::thread::yield_now();
+        }
+    }
+
     /// Drops one message of these methods that came by the way; `false` when there is none.
     pub fn drop_kept(&mut self, methods: &[&str]) -> bool {
         let place = self.kept.iter().position(|m| methods.iter().any(|w| m["method"] == *w));
+        place.is_some_and(|i| self.kept.remove(i).is_some())
+    }
+
+    /// Drops an answer to nobody in particular; `false` when there is none.
+    pub fn drop_nameless(&mut self) -> bool {
+        let place = self.kept.iter().position(|m| m.get("method").is_none() && m["id"].is_null());
         place.is_some_and(|i| self.kept.remove(i).is_some())
     }
 
