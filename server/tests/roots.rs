@@ -258,6 +258,7 @@ fn what_is_renamed_in_the_editor_is_renamed_in_declarations() {
     assert_eq!(found(&mut client, &tool), Vec::<String>::new());
     let main = uri(root.path(), "main.py");
     client.open_as(&main, &text.replace("memory_mb", "memory_mbs"));
+    assert_eq!(found(&mut client, &main), ["MVM003"]);
     client.notify("workspace/didRenameFiles", renames("tool.py", "main.py"));
     assert_eq!(found(&mut client, &main), ["MVM003"]);
     client.until_declared(vec![main]);
