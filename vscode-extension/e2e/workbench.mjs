@@ -264,8 +264,12 @@ export class Workbench {
 
   /** What is on disk of the active file, once it is saved. */
   async saved(path) {
-    await this.page.keyboard.press('Control+S');
-    await this.page.locator('.tab.active.dirty').waitFor({ state: 'hidden' });
+    // An edit that comes after the key needs the key once more.
+    await eventually(`${path} is saved`, async () => {
+      await this.page.keyboard.press('Control+S');
+      await this.page.locator('.tab.active.dirty').waitFor({ state: 'hidden', timeout: AGAIN });
+      return true;
+    });
     return readFileSync(path, 'utf8');
   }
 
