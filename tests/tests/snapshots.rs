@@ -98,6 +98,7 @@ AT_IMPORT = os.environ["TOKEN"]
 @mvm.app(
     name="snapkeeper",
     image=mvm.nix_packages(["python3"]),
+    resources=mvm.resources(memory_mb=256),
     env={"TOKEN": mvm.secret("snap-token"), "PLAIN": "plain"},
 )
 def keep() -> list:
@@ -127,7 +128,7 @@ fn a_secret_is_in_no_snapshot_and_in_every_life() {
 const PLAIN: &str = r#"
 import mvm
 
-@mvm.app(name="damaged", image=mvm.nix_packages(["python3"]))
+@mvm.app(name="damaged", image=mvm.nix_packages(["python3"]), resources=mvm.resources(memory_mb=256))
 def plain() -> str:
     return "fine"
 "#;

@@ -1,8 +1,8 @@
 //! Many streams on one channel, for code that blocks: one thread reads frames, one writes them, streams are
 //! ordinary `Read` and `Write`. The guest has no room for an async runtime and the supervisor needs none.
 
-mod frame;
-mod session;
+pub mod frame;
+pub mod session;
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
