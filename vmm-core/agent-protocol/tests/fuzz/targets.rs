@@ -64,7 +64,7 @@ pub fn session(input: &[u8]) {
                     assert!(count <= bytes.len());
                 }
             }
-            8 if which % 2 == 0 => session.finish(id),
+            8 if which.is_multiple_of(2) => session.finish(id),
             8 => drop(rest_of(&mut session, id)),
             _ => sent(&mut session),
         }

@@ -126,7 +126,7 @@ impl Driver {
         match kind % 5 {
             0 | 1 => {
                 let file = disk();
-                let block = Block::new(file.try_clone().unwrap(), kind % 5 == 0, "disk").unwrap();
+                let block = Block::new(file.try_clone().unwrap(), kind.is_multiple_of(5), "disk").unwrap();
                 (Box::new(block), None, Some(file))
             }
             2 => {
@@ -237,7 +237,7 @@ impl Driver {
 
     fn peer_speaks(&mut self, input: &mut Bytes<'_>) {
         let Some(peer) = &mut self.peer else { return };
-        if input.byte() % 2 == 0 {
+        if input.byte().is_multiple_of(2) {
             let _ = peer.write(&vec![1; usize::from(input.byte()) * 40]);
         } else {
             let _ = peer.read(&mut vec![0; usize::from(input.byte()) * 40]);
