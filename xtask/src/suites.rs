@@ -232,7 +232,7 @@ pub const SUITES: &[Suite] = &[
             setup::RIPGREP,
         ],
         programs: true,
-        when: When::Always,
+        when: When::Named,
         work: Work::Program(&["python3", "vscode-extension/run_tests.py", "--no-boot"]),
     },
     Suite {

@@ -20,10 +20,10 @@ def two(text: str) -> str:
     return text
 `;
 
-/** Shows a folder with one file of one app and one of two. */
-async function pair(bench) {
+/** Shows a folder with one file of one app and one of two: a new one, of whose window nothing is remembered. */
+async function pair(bench, folder) {
   const one = PAIR.slice(0, PAIR.indexOf('\n\n\n@mvm.app(name="two"')) + '\n';
-  await bench.show(bench.make('pair', { 'pair.py': PAIR, 'tool.py': one }));
+  await bench.show(bench.make(folder, { 'pair.py': PAIR, 'tool.py': one }));
 }
 
 /** Closes the preview. */
@@ -35,7 +35,7 @@ async function close(bench) {
 
 export const preview = ({ axe, server }) => ({
   async 'it opens from the title, a lens and the keyboard, and a run asks from title and keyboard'(bench) {
-    await pair(bench);
+    await pair(bench, 'pair');
     await bench.open('tool.py');
     const title = (label) => bench.page.locator(`.editor-group-container.active .editor-actions .action-label[aria-label^="${label}"]`);
     const form = async () => {
@@ -106,7 +106,7 @@ export const preview = ({ axe, server }) => ({
   },
 
   async 'it is there again after the window is reloaded'(bench) {
-    await pair(bench);
+    await pair(bench, 'reloaded');
     await bench.open('pair.py');
     const frame = await bench.preview();
     await bench.shows(frame, '"pair"');
@@ -120,7 +120,7 @@ export const preview = ({ axe, server }) => ({
     await eventually('both are drawn again', async () => (await again.locator('h2').allInnerTexts()).join() === 'one,two');
     assert.equal(await bench.page.locator('.tab', { hasText: 'Workload IR' }).count(), 1);
     await bench.open('pair.py');
-    await bench.goInto('../pair/pair.py', '"bash"');
+    await bench.goInto('../reloaded/pair.py', '"bash"');
     await bench.page.keyboard.type('typed');
     await bench.shows(again, 'typedbash');
     await again.getByRole('tab', { name: 'IR' }).click();
