@@ -1,29 +1,21 @@
 //! The public side: start, connect, call, logs, stop, list. Everything blocks inside and looks at the context every
 //! few moments; the async functions run it on the blocking pool, and a future that is dropped cancels its work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_protocol::{CallOutcome, CallSpec, CodecError, Output, read_message, write_message};
 
-use super::launch::{self, Launch};
-use super::reaped::{END_LIMIT, Reaped};
+use super::launch;
+use super::reaped::END_LIMIT;
 use super::registry::{self, MachineDir, Record};
-use super::snapshot;
-use super::wire::{LaunchEvent, MAX_MESSAGE, Patient, Reply, Request, broken};
+use super::wire::{MAX_MESSAGE, Patient, Reply, Request, broken};
 use super::{CallRequest, MachineInfo, MachineState, UpRequest, log};
+use super::{snapshot, start};
 use crate::kernel::{self, Kernel};
 use crate::secrets::Value;
-use crate::{Context, Error, ErrorKind, Event, Home, Result, Stage, programs};
-
-/// Our ends of the pipes to the supervisors of ephemeral machines. They close when this process ends, however it
-/// does, and that is what such a machine waits for.
-static TETHERS: Mutex<Option<HashMap<std::path::PathBuf, UnixStream>>> = Mutex::new(None);
+use crate::{Context, Error, ErrorKind, Home, Result};
 
 /// Runs blocking work so that dropping the future cancels it.
 pub(super) async fn blocking<T: Send + 'static>(
@@ -90,68 +82,6 @@ fn refuse_running(home: &Home, name: &str) -> Result<()> {
     }
 }
 
-/// Starts a supervisor and waits until its machine is ready.
-pub(super) fn start(launch: Launch, ctx: &Context) -> Result<MachineInfo> {
-    ctx.check()?;
-    let clock = Instant::now();
-    let name = launch.info.name.clone();
-    ctx.reporter.report(Event::Started { stage: Stage::Boot, detail: name });
-    let info = start_supervisor(&launch, ctx)?;
-    ctx.reporter.report(Event::Finished { stage: Stage::Boot, elapsed: clock.elapsed(), cached: false });
-    Ok(info)
-}
-
-fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<MachineInfo> {
-    let program = programs::supervisor()?;
-    let failed = |e: std::io::Error| {
-        Error::new(ErrorKind::Environment, format!("starting {}: {e}", program.display())).source(e)
-    };
-    let (tether, theirs) = UnixStream::pair().map_err(failed)?;
-    let output = theirs.try_clone().map_err(failed)?;
-    let child = Command::new(&program)
-        .current_dir("/")
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::from(OwnedFd::from(output)))
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
-    let child = Reaped::new(child);
-    let answer = write_message(&tether, launch, MAX_MESSAGE)
-        .and_then(|()| read_message::<LaunchEvent>(Patient::new(&tether, ctx)?, MAX_MESSAGE));
-    match answer {
-        Ok(LaunchEvent::Ready(info)) => {
-            if launch.ephemeral {
-                tethers(|all| all.insert(launch.dir.clone(), tether));
-            }
-            child.let_live();
-            Ok(*info)
-        }
-        Ok(LaunchEvent::Frozen) => {
-            drop(tether);
-            child.wait();
-            Ok(launch.info.clone())
-        }
-        Ok(LaunchEvent::Failed(failure)) => {
-            drop(tether);
-            child.wait();
-            Err(failure.into())
-        }
-        Err(error) => {
-            // The supervisor sees the end of its input and takes everything down with it.
-            drop(tether);
-            if !child.wait() {
-                MachineDir::at(&launch.dir, &launch.info.name)?.sweep()?;
-            }
-            Err(broken("starting the machine", &error, ctx))
-        }
-    }
-}
-
-fn tethers<T>(with: impl FnOnce(&mut HashMap<std::path::PathBuf, UnixStream>) -> T) -> T {
-    let mut all = TETHERS.lock().unwrap_or_else(PoisonError::into_inner);
-    with(all.get_or_insert_default())
-}
-
 /// All machines, by name.
 pub fn list(home: &Home) -> Result<Vec<MachineInfo>> {
     registry::list(home)
@@ -173,7 +103,7 @@ pub(super) fn stop(dir: &MachineDir, grace: Duration, ctx: &Context) -> Result<(
     if alive {
         stop_running(dir, &record, grace, ctx)?;
     }
-    tethers(|all| all.remove(dir.path()));
+    start::tethers(|all| all.remove(dir.path()));
     dir.sweep()?;
     Ok(())
 }

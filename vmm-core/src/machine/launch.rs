@@ -63,6 +63,8 @@ pub struct Launch {
     pub secrets: Vec<String>,
     /// How long until it must be ready.
     pub boot_timeout: Duration,
+    /// How long until its kernel must have reached user space, where another try is left.
+    pub kernel_timeout: Option<Duration>,
     /// It ends with the process that started it.
     pub ephemeral: bool,
     /// Boot, freeze or restore.
@@ -161,6 +163,7 @@ pub fn bare(
         ports: Vec::new(),
         secrets: Vec::new(),
         boot_timeout: Duration::from_secs(300),
+        kernel_timeout: None,
         ephemeral: true,
         snapshot: Plan::Boot,
         freeze_at: FreezeAt::Import,

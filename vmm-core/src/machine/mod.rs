@@ -8,6 +8,7 @@ mod prepare;
 mod reaped;
 mod registry;
 pub mod snapshot;
+mod start;
 pub mod supervisor;
 mod sys;
 mod wire;

@@ -14,7 +14,7 @@ use workload_ir::App;
 use super::launch::{self, Launch};
 use super::registry::MachineDir;
 use super::wire::{MAX_MESSAGE, Patient, Reply, Request, broken};
-use super::{client, log};
+use super::{client, log, start};
 use crate::build::AppBuild;
 use crate::egress::Policy;
 use crate::kernel::Kernel;
@@ -157,7 +157,7 @@ fn name(what: &str) -> String {
 
 fn run(home: &Home, launch: Launch, on_output: &mut dyn FnMut(Output), ctx: &Context) -> Result<Tree> {
     let dir = MachineDir::of(home, &launch.info.name)?;
-    let started = client::start(launch, ctx);
+    let started = start::start(launch, ctx);
     let result = started.and_then(|_| {
         log::read(dir.path()).into_iter().filter(|output| output.stream == "hook").for_each(on_output);
         collect(&dir, ctx)

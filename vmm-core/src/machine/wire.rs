@@ -61,6 +61,8 @@ pub enum LaunchEvent {
     Ready(Box<MachineInfo>),
     /// The guest is frozen and gone, and its snapshot is where it belongs.
     Frozen,
+    /// The guest's kernel did not reach user space in the time that its first try has, and is gone.
+    Stuck,
     /// It does not.
     Failed(Failure),
 }

@@ -1,14 +1,14 @@
 //! Machines that do not come up, or end by themselves: a clear error each, and nothing left.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
 use vmm_core::kernel::Kernel;
 use vmm_core::machine::{HypervisorChoice, Machine, MachineState, UpRequest, up_with_kernel};
-use vmm_core::{Context, Error, ErrorKind};
+use vmm_core::{Context, Error, ErrorKind, Event, Reporter};
 use workload_ir::Entrypoint;
 
 use super::world::{World, request};
@@ -85,6 +85,40 @@ async fn kernels_that_are_none_hang_or_end_are_told_apart() {
     // An invalid instruction without a handler: the processor resets.
     let error = boot_kernel(&world, &tiny_kernel(&[0x0f, 0x0b]), 120).await;
     assert!(error.to_string().contains("ended before it was ready"), "{error}");
+}
+
+/// When it is told of the second try, it gives it a kernel that works.
+struct Mends {
+    image: PathBuf,
+    at: PathBuf,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Reporter for Mends {
+    fn report(&self, event: Event) {
+        if let Event::Note(note) = event {
+            std::fs::copy(&self.image, &self.at).unwrap();
+            self.heard.lock().unwrap().push(note);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots guests: cargo xtask test boot"]
+async fn a_kernel_that_hangs_once_is_booted_again() {
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    let good = vmm_core::kernel::find_or_fetch(&world.home, true, &Context::silent()).unwrap();
+    let hangs = kernel_of(dir.path(), &tiny_kernel(&HANGS));
+    let kernel = Kernel { image: hangs.image.clone(), ..good.clone() };
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let (heard, image) = (Arc::clone(&notes), good.image.clone());
+    let ctx = Context { reporter: Arc::new(Mends { image, at: hangs.image, heard }), ..Context::silent() };
+    let request = UpRequest { boot_timeout: Duration::from_secs(60), ..world.request("again") };
+    let machine = up_with_kernel(&world.home, request, kernel, Default::default(), &ctx).await.unwrap();
+    assert!(notes.lock().unwrap()[0].contains("booting again"), "{notes:?}");
+    machine.down(Duration::ZERO, &world.ctx).await.unwrap();
+    world.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,9 +10,9 @@ use super::store;
 use super::{Plan, Subject};
 use crate::hypervisor::{self, probe_quickly};
 use crate::kernel;
-use crate::machine::client;
 use crate::machine::launch::{self, Launch};
 use crate::machine::registry::MachineDir;
+use crate::machine::start;
 use crate::machine::{MachineInfo, UpRequest};
 use crate::secrets::Value;
 use crate::{Context, ErrorKind, Event, Home, Result};
@@ -32,16 +32,16 @@ pub enum SnapshotUse {
 /// Starts a machine.
 pub fn start(home: &Home, launch: Launch, wanted: SnapshotUse, ctx: &Context) -> Result<MachineInfo> {
     if wanted == SnapshotUse::Never {
-        return client::start(launch, ctx);
+        return start::start(launch, ctx);
     }
     let freezing = that_freezes(launch.clone());
-    let Some(dir) = find(home, &freezing, wanted, ctx)? else { return client::start(launch, ctx) };
+    let Some(dir) = find(home, &freezing, wanted, ctx)? else { return start::start(launch, ctx) };
     let restoring = Launch { snapshot: Plan::Restore { from: dir.clone() }, ..freezing };
-    match client::start(restoring, ctx) {
+    match start::start(restoring, ctx) {
         Err(error) if error.kind() != ErrorKind::Cancelled => {
             store::remove(&dir);
             ctx.reporter.report(Event::Note(format!("booting instead of restoring: {error}")));
-            client::start(launch, ctx)
+            start::start(launch, ctx)
         }
         started => started,
     }
@@ -108,7 +108,7 @@ fn make_of(home: &Home, launch: &Launch, subject: &Subject, ctx: &Context) -> Re
     freezing.late_env.clear();
     freezing.secrets.clear();
     freezing.ports.clear();
-    client::start(freezing, ctx).map(|_| place).inspect_err(|_| {
+    start::start(freezing, ctx).map(|_| place).inspect_err(|_| {
         // A supervisor that was killed has not cleared away its machine, and nobody knows of this one to do it.
         let _ = client::stop(&dir, Duration::ZERO, ctx);
     })

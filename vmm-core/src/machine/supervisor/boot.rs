@@ -37,6 +37,8 @@ pub struct Booted {
     pub channel: UnixStream,
     /// What runs it.
     pub hypervisor: &'static str,
+    /// Whether it emulates the processor.
+    pub emulated: bool,
     /// What freezing or restoring it takes.
     pub frozen: Option<Held>,
 }
@@ -111,9 +113,9 @@ pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<B
     drop(spec);
     read_console(console, log)?;
     let vmm = watch(child, events)?;
-    let name = hypervisor.name();
+    let (name, emulated) = (hypervisor.name(), !hypervisor.is_accelerated());
     let frozen = frozen.map(|files| Held { files, hypervisor, state });
-    Ok(Booted { vmm, channel, hypervisor: name, frozen })
+    Ok(Booted { vmm, channel, hypervisor: name, emulated, frozen })
 }
 
 fn starting(e: std::io::Error) -> Error {

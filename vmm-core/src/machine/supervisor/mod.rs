@@ -45,6 +45,8 @@ enum Reached {
     Ready(Box<MachineInfo>),
     /// It is frozen, and gone.
     Frozen,
+    /// Its kernel hangs, and another try is left.
+    Stuck,
 }
 
 /// How a machine ended.
@@ -92,6 +94,8 @@ struct Supervisor {
     events: Receiver<Event>,
     boot_deadline: Instant,
     boot_timeout: Duration,
+    /// Until its kernel reaches user space, if that is watched.
+    kernel_deadline: Option<Instant>,
     ephemeral: bool,
     activation: Option<agent_protocol::Activation>,
     late_env: BTreeMap<String, String>,
@@ -127,6 +131,7 @@ impl Supervisor {
                 events,
                 boot_deadline: clock + launch.boot_timeout,
                 boot_timeout: launch.boot_timeout,
+                kernel_deadline: launch.kernel_timeout.map(|limit| clock + limit),
                 ephemeral: launch.ephemeral,
                 activation: Some(launch.activation),
                 late_env: launch.late_env,
@@ -148,6 +153,7 @@ impl Supervisor {
         let (sender, events) = mpsc::channel();
         let booted = boot::boot(launch, &log, &sender)?;
         launch.info.hypervisor = booted.hypervisor.into();
+        launch.kernel_timeout = launch.kernel_timeout.filter(|_| booted.emulated);
         for to in &launch.policy.connect_to {
             log.note(format!("the operator sends {}:{} to {}", to.host, to.port, to.address));
         }
@@ -171,6 +177,12 @@ impl Supervisor {
                 self.dir.dir.remove(&self.dir.lock);
                 tell(&LaunchEvent::Frozen);
                 return 0;
+            }
+            Ok(Reached::Stuck) => {
+                self.vmm.kill();
+                self.dir.dir.remove(&self.dir.lock);
+                tell(&LaunchEvent::Stuck);
+                return 1;
             }
             Ok(Reached::Ready(info)) => {
                 self.record(&info, None);
@@ -220,8 +232,12 @@ impl Supervisor {
 
     fn wait_until_ready(&mut self) -> Result<Reached> {
         loop {
-            let left = self.boot_deadline.saturating_duration_since(Instant::now());
+            let deadline = self.kernel_deadline.unwrap_or(self.boot_deadline).min(self.boot_deadline);
+            let left = deadline.saturating_duration_since(Instant::now());
             let Ok(event) = self.events.recv_timeout(left) else {
+                if deadline < self.boot_deadline {
+                    return Ok(Reached::Stuck);
+                }
                 let seconds = self.boot_timeout.as_secs_f32();
                 let reached = self.guest.reached();
                 return Err(self.with_console(
@@ -234,6 +250,7 @@ impl Supervisor {
             };
             match event {
                 Event::Guest(GuestMessage::Hello(hello)) => {
+                    self.kernel_deadline = None;
                     self.answer_greeting(&hello)?;
                 }
                 Event::Guest(GuestMessage::Ready { .. }) => {
@@ -255,7 +272,10 @@ impl Supervisor {
                     ));
                 }
                 // The process's end follows and says more.
-                Event::ChannelEnded => self.boot_deadline = self.boot_deadline.min(Instant::now() + VMM_END),
+                Event::ChannelEnded => {
+                    self.kernel_deadline = None;
+                    self.boot_deadline = self.boot_deadline.min(Instant::now() + VMM_END);
+                }
                 Event::VmmEnded(how) => {
                     return Err(self.with_console(
                         ErrorKind::Boot,
