@@ -130,7 +130,6 @@ fn build_tests() -> Result<Vec<TestProgram>> {
         "--quiet",
         "--locked",
         "--workspace",
-        "--exclude=xtask",
         "--no-run",
         "--message-format=json-render-diagnostics",
     ]))?;
