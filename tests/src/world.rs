@@ -114,14 +114,19 @@ impl World {
         self.dir.path().join("project").join(name)
     }
 
+    /// A place beside the project: `cache`, if it is there, is this test's own, and programs in `bin` stand in for others.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// Where artifacts and secrets of this test lie.
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.place("data")
     }
 
     /// Where machines of this test are registered.
     pub fn state(&self) -> PathBuf {
-        self.dir.path().join("state")
+        self.place("state")
     }
 
     /// The cache: shared, so that packages are fetched once.
@@ -152,8 +157,12 @@ impl World {
         let project = self.path("");
         let _ = std::fs::create_dir_all(&project);
         command.current_dir(&project).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("XDG_CACHE_HOME", Self::cache()).env("XDG_DATA_HOME", self.data());
+        let (bin, own) = (self.place("bin"), self.place("cache"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)));
+        command.env("PATH", path.unwrap_or_default());
+        command.env("XDG_CACHE_HOME", if own.is_dir() { own } else { Self::cache() });
+        command.env("XDG_DATA_HOME", self.data());
         command.env("XDG_STATE_HOME", self.state()).env("HOME", self.dir.path());
         // The same tests run on another hypervisor, on a machine that has no archive of packages.
         if let Some(hypervisor) = std::env::var_os("MVM_HYPERVISOR") {

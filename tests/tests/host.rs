@@ -96,3 +96,27 @@ fn what_is_refused_is_refused_before_anything_is_fetched() {
     oci.assert_nothing_left();
     exact.assert_nothing_left();
 }
+
+#[test]
+#[ignore = "builds an image: cargo xtask test boot"]
+fn a_host_without_nix_and_apt_is_told_what_to_install() {
+    let world = World::with_app(APP);
+    // The kernel is there from now on.
+    world.mvmctl(&["build", "app.py", "--allow-substitute"]).expect(0);
+    world.file("app.py", &APP.replace("\"python3\"", "\"python3\", \"curl\""));
+    let bare = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("PATH", world.place("nothing"));
+        finish(command, "").expect(3)
+    };
+    let out = bare(&["build", "app.py", "--allow-substitute"]);
+    assert!(out.stderr.contains("neither `nix-build` nor `apt-get` is on PATH"), "{}", out.stderr);
+    assert!(out.stderr.contains("help: install Nix, or build on Debian or Ubuntu"), "{}", out.stderr);
+    let doctor = bare(&["doctor"]).stdout;
+    assert!(doctor.contains("neither nix nor apt") && doctor.contains("help: install nix"), "{doctor}");
+    // With nothing cached at all, a kernel is what is missed first, unless the host has one.
+    std::fs::create_dir(world.place("cache")).unwrap();
+    let out = bare(&["build", "app.py", "--allow-substitute"]);
+    assert!(out.stderr.contains("help: install "), "{}", out.stderr);
+    world.assert_nothing_left();
+}
