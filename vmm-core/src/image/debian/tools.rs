@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::base;
 use super::choose::WheelChoice;
 use super::names::{WheelTool, dotted, wheel_tool};
+use crate::digest::sha256_hex;
 use crate::image::LockedPackage;
 use crate::image::blobs::Blobs;
 use crate::image::pip::{self, Platform};
 use crate::image::wheel::{Place, Wheel, normalize};
 use crate::tree::{Spool, Tree};
-use crate::{Context, Error, ErrorKind, Home, Result};
+use crate::{Context, Error, ErrorKind, Event, Home, Result, fsio};
 
 /// How the lock marks them.
 pub(super) const ORIGIN: &str = "wheel";
@@ -37,13 +40,42 @@ pub(super) fn find(
     glibc: (u32, u32),
     offline: bool,
 ) -> Result<Option<WheelChoice>> {
-    if offline {
-        return Err(not_cached(tool.project));
-    }
     let requirement = match version {
         [] => tool.project.to_owned(),
         version => format!("{}=={}.*", tool.project, dotted(version)),
     };
+    let memory = Memory::of(home, &requirement, glibc)?;
+    if offline {
+        let known = memory.recall().ok_or_else(|| not_cached(tool.project))?;
+        return Ok(Some(known.choice(tool)));
+    }
+    let asked = ask(home, ctx, tool, requirement, glibc);
+    let known = match asked {
+        Ok(Some(known)) => {
+            memory.keep(&known)?;
+            known
+        }
+        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+        // Without network, pip says that the index has none.
+        nothing => {
+            let Some(known) = memory.recall() else { return nothing.map(|_| None) };
+            ctx.reporter.report(Event::Note(format!(
+                "the Python package index does not give `{}` now: {} is used, which it gave before",
+                tool.project, known.version
+            )));
+            known
+        }
+    };
+    Ok(Some(known.choice(tool)))
+}
+
+fn ask(
+    home: &Home,
+    ctx: &Context,
+    tool: &'static WheelTool,
+    requirement: String,
+    glibc: (u32, u32),
+) -> Result<Option<Known>> {
     let platform = Platform { python: None, glibc };
     let Some(fetched) = pip::download(home, ctx, &[requirement], &platform)? else { return Ok(None) };
     let Some(wheel) = fetched.into_iter().next() else { return Ok(None) };
@@ -52,7 +84,47 @@ pub(super) fn find(
         let why = format!("pip was asked for `{}` and fetched `{}`", tool.project, wheel.file_name);
         return Err(Error::new(ErrorKind::Build, why).help("check the index that pip is configured for"));
     }
-    Ok(Some(WheelChoice { tool, version: identity.version, sha256: wheel.sha256 }))
+    Ok(Some(Known { version: identity.version, sha256: wheel.sha256 }))
+}
+
+/// A wheel that an index gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    version: String,
+    sha256: String,
+}
+
+impl Known {
+    fn choice(self, tool: &'static WheelTool) -> WheelChoice {
+        WheelChoice { tool, version: self.version, sha256: self.sha256 }
+    }
+}
+
+/// What the index answered last: as apt's lists do, it serves when the network is gone.
+struct Memory {
+    path: PathBuf,
+    blobs: Blobs,
+}
+
+impl Memory {
+    fn of(home: &Home, requirement: &str, glibc: (u32, u32)) -> Result<Memory> {
+        let key = sha256_hex(format!("{requirement} glibc {}.{}", glibc.0, glibc.1).as_bytes());
+        Ok(Memory { path: home.cache_dir("wheels")?.join(format!("{key}.json")), blobs: Blobs::new(home) })
+    }
+
+    fn keep(&self, known: &Known) -> Result<()> {
+        fsio::write_json(&self.path, known)
+    }
+
+    /// The answer, as long as its wheel is here. A damaged one is as good as none.
+    fn recall(&self) -> Option<Known> {
+        let known: Option<Known> = fsio::read_json(&self.path).unwrap_or_default();
+        known.filter(|known| {
+            let there = self.blobs.get_verified(&known.sha256);
+            pip::is_version(&known.version) && there.is_ok_and(|path| path.is_some())
+        })
+    }
 }
 
 /// The locked wheels on this machine, fetched by hash where they are missing.
@@ -175,6 +247,15 @@ mod tests {
         add(&ctx, &mut tree, &wheels, dir.path()).unwrap();
         assert_eq!(tree.get("/usr/local/bin/uv").unwrap().meta().mode, 0o755);
         assert!(tree.get("/usr/local/lib/python3.11/dist-packages/uv/__init__.py").is_some());
+        // What the index gave is known when it cannot be asked, as long as the wheel is there.
+        let uv = wheel_tool("uv").unwrap();
+        let known = || find(&home, &ctx, uv, &[], (2, 36), true);
+        assert_eq!(known().err().unwrap().kind(), ErrorKind::Environment);
+        let memory = Memory::of(&home, "uv", (2, 36)).unwrap();
+        memory.keep(&Known { version: "1.2".into(), sha256: sha256.clone() }).unwrap();
+        assert_eq!(known().unwrap().unwrap().sha256, sha256);
+        memory.keep(&Known { version: "1.2".into(), sha256: "00".repeat(32) }).unwrap();
+        assert!(known().is_err());
         let missing = LockedPackage { sha256: "00".repeat(32), ..locked("uv") };
         let error = fetch(&home, &ctx, &[&missing], (2, 36), true).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Environment);
