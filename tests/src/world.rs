@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::process::Process;
-use crate::repository::root;
 
 /// How long anything may take on a busy machine before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -391,15 +390,4 @@ pub fn in_namespace(world: &World, script: &str) -> Out {
     let mvmctl = world.command(&[]);
     command.env("MVMCTL", mvmctl.get_program());
     finish(command, "")
-}
-
-/// An example of the repository, copied into the world as `app.py`'s project.
-pub fn example(world: &World, name: &str) {
-    let from = root().join("examples").join(name);
-    for file in files_below(&from) {
-        let relative = file.strip_prefix(&from).unwrap_or(&file).to_string_lossy().into_owned();
-        if let Ok(text) = std::fs::read_to_string(&file) {
-            world.file(&relative, &text);
-        }
-    }
 }

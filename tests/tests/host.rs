@@ -1,6 +1,6 @@
 //! A host that is full, read-only or shared: clear errors, and nothing half-written.
 
-use mvm_tests::world::{World, in_namespace};
+use mvm_tests::world::{World, finish, in_namespace};
 
 const APP: &str = r#"
 import mvm

@@ -3,8 +3,20 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use mvm_tests::world::{World, example, files_below, finish};
+use mvm_tests::repository::root;
+use mvm_tests::world::{World, files_below, finish};
 use serde_json::{Value, json};
+
+/// An example of the repository, copied into the world as `app.py`'s project.
+fn example(world: &World, name: &str) {
+    let from = root().join("examples").join(name);
+    for file in files_below(&from) {
+        let relative = file.strip_prefix(&from).unwrap_or(&file).to_string_lossy().into_owned();
+        if let Ok(text) = std::fs::read_to_string(&file) {
+            world.file(&relative, &text);
+        }
+    }
+}
 
 const HELLO: &str = r#"
 import sys
