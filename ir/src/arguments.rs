@@ -12,6 +12,17 @@ pub fn misfit(schema: &Value, arguments: &Map<String, Value>) -> Option<String> 
     object(schema, arguments, "", 0)
 }
 
+/// Positional arguments by name, where the schema tells their order: it lists the parameters that must be given as they
+/// are declared, so it does when all must be given. Otherwise `None`: the guest has the last word.
+pub fn by_name(schema: &Value, positional: &[Value]) -> Option<Map<String, Value>> {
+    let required: Vec<&str> = schema["required"].as_array()?.iter().filter_map(Value::as_str).collect();
+    if required.len() != schema["properties"].as_object()?.len() {
+        return None;
+    }
+    let named = required.into_iter().map(str::to_owned).zip(positional.iter().cloned());
+    Some(named.collect())
+}
+
 fn check(schema: &Value, value: &Value, at: &str, depth: u32) -> Option<String> {
     if depth > DEPTH {
         return None;
@@ -117,6 +128,22 @@ mod tests {
 
     fn told(schema: &Value, arguments: Value) -> String {
         misfit(schema, arguments.as_object().unwrap()).unwrap_or_default()
+    }
+
+    #[test]
+    fn positions_have_names_when_every_parameter_must_be_given() {
+        let schema = json!({"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "integer"}},
+                            "required": ["b", "a"], "additionalProperties": false});
+        let named = |arguments: Value| by_name(&schema, arguments.as_array().unwrap());
+        assert_eq!(Value::Object(named(json!(["x", 1])).unwrap()), json!({"b": "x", "a": 1}));
+        let told = |arguments: Value| misfit(&schema, &named(arguments).unwrap()).unwrap_or_default();
+        assert_eq!(told(json!(["x", 1])), "");
+        assert_eq!(told(json!([1, 1])), "`b` must be a string, it is a number");
+        assert_eq!(told(json!(["x"])), "`a` is missing");
+        // More than have names may be meant for `*args`.
+        assert_eq!(told(json!(["x", 1, 2])), "");
+        let open = json!({"properties": {"a": {}, "b": {"default": 1}}, "required": ["a"]});
+        assert_eq!(by_name(&open, &[json!(1)]), None);
     }
 
     #[test]

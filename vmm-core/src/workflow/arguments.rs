@@ -5,11 +5,8 @@ use workload_ir::{App, Entrypoint};
 use crate::machine::CallRequest;
 use crate::{Error, ErrorKind, Result};
 
-/// Refuses arguments that cannot fit. Positional ones are for the guest: a schema has names and no order.
+/// Refuses arguments that cannot fit. Positional ones are for the guest where the schema does not tell their order.
 pub(super) fn check(app: &App, call: &CallRequest) -> Result<()> {
-    if !call.args.is_empty() {
-        return Ok(());
-    }
     let called = app.entrypoints.iter().find_map(|entrypoint| match entrypoint {
         Entrypoint::Function { function, primary, args_schema, .. }
             if call.function.as_ref().map_or(*primary, |wanted| wanted == function) =>
@@ -19,7 +16,12 @@ pub(super) fn check(app: &App, call: &CallRequest) -> Result<()> {
         _ => None,
     });
     let Some((function, schema)) = called else { return Ok(()) };
-    match workload_ir::arguments::misfit(schema, &call.kwargs) {
+    let mut arguments = call.kwargs.clone();
+    if !call.args.is_empty() {
+        let Some(named) = workload_ir::arguments::by_name(schema, &call.args) else { return Ok(()) };
+        arguments.extend(named);
+    }
+    match workload_ir::arguments::misfit(schema, &arguments) {
         None => Ok(()),
         Some(why) => Err(Error::new(
             ErrorKind::Usage,

@@ -101,4 +101,16 @@ fn arguments_are_held_against_the_schema_before_anything_boots() {
     assert!(error.to_string().contains("`n` must be an integer, it is a string"), "{error}");
     let error = call(Some("other"), serde_json::json!({"more": 1})).unwrap_err();
     assert!(error.to_string().contains("there is no `more`: there are `n`"), "{error}");
+    // Positions are held against the schema when it tells their order, and left to the guest when it does not.
+    let mut request = CallRequest { args: vec![serde_json::json!("x")], ..CallRequest::default() };
+    arguments::check(&app, &request).unwrap();
+    for entrypoint in &mut app.entrypoints {
+        if let Entrypoint::Function { args_schema: Some(schema), .. } = entrypoint {
+            schema["required"] = serde_json::json!(["n"]);
+        }
+    }
+    let error = arguments::check(&app, &request).unwrap_err();
+    assert!(error.to_string().contains("`n` must be an integer, it is a string"), "{error}");
+    request.args = vec![serde_json::json!(1)];
+    arguments::check(&app, &request).unwrap();
 }
