@@ -274,7 +274,7 @@ async fn a_machine_is_ready_when_it_is_healthy_and_not_before() {
     let third = "import os, sys\nn = len(os.listdir('/tmp'))\nopen(f'/tmp/{n}', 'w')\nprint('attempt', n + 1)\n\
         sys.exit(n < 2)";
     let machine = world.up(check(third, 600)).await.unwrap();
-    let lines = Arc::new(std::sync::Mutex::new(String::new()));
+    let lines = Arc::new(Mutex::new(String::new()));
     let sink = lines.clone();
     machine.logs(false, move |piece| sink.lock().unwrap().push_str(&piece.text), &world.ctx).await.unwrap();
     let lines = lines.lock().unwrap().clone();

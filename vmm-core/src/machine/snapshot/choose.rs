@@ -12,8 +12,8 @@ use crate::hypervisor::{self, probe_quickly};
 use crate::kernel;
 use crate::machine::launch::{self, Launch};
 use crate::machine::registry::MachineDir;
-use crate::machine::start;
 use crate::machine::{MachineInfo, UpRequest};
+use crate::machine::{client, start};
 use crate::secrets::Value;
 use crate::{Context, ErrorKind, Event, Home, Result};
 
