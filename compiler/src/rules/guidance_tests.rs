@@ -136,7 +136,12 @@ fn real_code_has_no_error() {
         }
         let plain = findings(&text, Severity::Error);
         let declared = findings(&format!("{text}{declaration}"), Severity::Error);
-        let of_rules = declared.into_iter().filter(|f| f.rule >= "MVM1");
+        // Tests of a library for keys hold whole ones.
+        let tests =
+            file.components().any(|part| ["test", "tests"].iter().any(|name| part.as_os_str() == *name));
+        let of_rules = declared.into_iter().filter(|f| {
+            f.rule >= "MVM1" && !(tests && f.rule == "MVM508" && f.message.contains("private key"))
+        });
         for finding in plain.into_iter().chain(of_rules) {
             errors.push(format!("{}: {} {}", file.display(), finding.rule, finding.message));
         }

@@ -285,6 +285,7 @@ fn has_key_body(body: &str) -> bool {
         .collect();
     data.len() >= 12
         && !body.contains("...")
+        && !body.contains('<')
         && !body.contains("${")
         && !body.contains("{{")
         && !is_placeholder(&data)
@@ -371,6 +372,7 @@ mod tests {
             "-----BEGIN PUBLIC KEY-----\nbm90IGEgcmVhbCBrZXk=\n",
             "-----BEGIN PRIVATE KEY-----",
             "-----BEGIN PRIVATE KEY-----\n...\n",
+            "-----BEGIN RSA PRIVATE KEY-----\n<base64-encoded structure of the key>\n-----END RSA PRIVATE KEY-----",
         ] {
             assert!(private_keys(fine).is_empty(), "{fine}");
         }

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use mvm_compiler::Finding;
+use mvm_compiler::{Finding, secrets};
 use sha2::{Digest, Sha256};
 
 use super::codec::{Reader, Writer};
 use super::facts::{Fact, World, first_bits, os_string};
+use super::mask;
 use super::report::fingerprint;
 use super::stamp::Stamp;
 
@@ -193,8 +194,15 @@ impl Project {
         Some(findings)
     }
 
-    /// Keeps a result.
+    /// Keeps a result. One that asked for a path with a credential in it is not kept: the credential would be.
     pub fn learn(&self, key: Key, facts: Vec<Arc<Fact>>, findings: &[Finding]) {
+        if findings.iter().any(|finding| mask::is_of_credentials(finding.rule)) {
+            let mut asked = Writer::default();
+            facts.iter().for_each(|fact| fact.write(&mut asked));
+            if !secrets::certain(&String::from_utf8_lossy(&asked.bytes)).is_empty() {
+                return;
+            }
+        }
         let mut writer = Writer::default();
         writer.findings(findings);
         locked(&self.new).results.push((key, facts, writer.bytes.into()));

@@ -9,6 +9,11 @@ const SEEN: usize = 4;
 /// Rules whose findings are credentials: all strings in their ranges are covered.
 const ABOUT_CREDENTIALS: [&str; 5] = ["MVM501", "MVM502", "MVM503", "MVM504", "MVM508"];
 
+/// Whether the findings of a rule are credentials.
+pub fn is_of_credentials(rule: &str) -> bool {
+    ABOUT_CREDENTIALS.contains(&rule)
+}
+
 /// A line of a report with its credentials covered, byte for byte as long as the original. `ranges` are those of the
 /// finding that is shown.
 pub fn line(
@@ -22,7 +27,7 @@ pub fn line(
     for hit in secrets::certain(text) {
         cover(&mut bytes, text, hit.range);
     }
-    if ABOUT_CREDENTIALS.contains(&rule) {
+    if is_of_credentials(rule) {
         let end = offset + text.len();
         let within = |c: &std::ops::Range<usize>| ranges.iter().any(|r| c.start < r.end && r.start < c.end);
         for literal in report.literals().iter().filter(|c| within(c)) {
@@ -46,7 +51,7 @@ pub fn line(
 
 /// The texts that the findings of a report call credentials, line by line: what a difference covers wherever it stands.
 pub fn credentials(report: &FileReport) -> Vec<&str> {
-    let about = |f: &&mvm_compiler::Finding| ABOUT_CREDENTIALS.contains(&f.rule);
+    let about = |f: &&mvm_compiler::Finding| is_of_credentials(f.rule);
     let places = |f: &mvm_compiler::Finding| {
         let related = f.related.iter().map(|r| r.range.clone());
         related.chain([f.range.clone()]).collect::<Vec<_>>()

@@ -61,6 +61,7 @@ def check(helper: "str", given: "Arguments") -> "None":
     for name, (rule, least, most) in _BOUNDS.get(helper, {}).items():
         value = given[name]
         if value is not None and not least <= value <= most:
+            _unit_slip(name, value)
             raise DeclarationError(rule, _out_of_bounds(rule, helper, name, value, least, most))
     for name in _FILLED.get(helper, ()):
         if not given[name] or not given[name][0]:
@@ -71,6 +72,18 @@ def check(helper: "str", given: "Arguments") -> "None":
     own = _OWN.get(helper)
     if own:
         own(helper, given)
+
+
+def _unit_slip(name: "str", value: "int") -> "None":
+    """Says which unit was most likely meant instead of mebibytes."""
+    if name in ("memory_mb", "rootfs_size_mb"):
+        unit, meant = "gibibytes", value * 1024
+        if value >= 1 << 26 and value % (1 << 20) == 0:
+            unit, meant = "bytes", value >> 20
+        elif not 1 <= value <= 16:
+            return
+        message = f"`{name}` counts mebibytes and {value} looks like {unit}; write {meant}"
+        raise DeclarationError("MVM303", message)
 
 
 def _out_of_bounds(rule: "str", helper: "str", name: "str", value: "int", least: "int", most: "int") -> "str":
