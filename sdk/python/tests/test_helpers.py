@@ -117,7 +117,8 @@ class Wrong:
         ("MVM007", lambda: mvm.app(image=PYTHON)(lambda: None)),
         ("MVM008", lambda: mvm.app(lambda: None)),  # type: ignore[call-arg,misc]
         ("MVM011", lambda: mvm.secret("a", name="a")),  # type: ignore[misc]
-        ("MVM301", lambda: mvm.resources(memory_mb=16)),
+        ("MVM301", lambda: mvm.resources(memory_mb=17)),
+        ("MVM303", lambda: mvm.resources(memory_mb=16)),
         ("MVM301", lambda: mvm.resources(cpu_cores=65)),
         ("MVM301", lambda: mvm.resources(vcpus=0)),
         ("MVM005", lambda: mvm.local_path("")),
