@@ -8,16 +8,9 @@
 (require 'lsp-mode)
 (require 'flymake)
 (require 'mvm)
-(require 'cl-lib)
+(require 'test-support)
 
-(defvar test-examples nil)
-(defvar test-root (make-temp-file "mvm-lsp-mode" t))
-(defvar test-failed 0)
-(defvar test-passed 0)
-
-(setq mvm-server (expand-file-name (pop command-line-args-left))
-      test-examples (expand-file-name (pop command-line-args-left))
-      lsp-session-file (expand-file-name "session" test-root)
+(setq lsp-session-file (expand-file-name "session" test-root)
       lsp-server-install-dir (expand-file-name "servers" test-root)
       lsp-auto-guess-root t
       lsp-enable-suggest-server-download nil
@@ -28,13 +21,6 @@
       vc-handled-backends nil)
 (make-directory (expand-file-name ".git" test-root))
 (mvm-lsp-mode-setup)
-
-(defun test-until (what condition)
-  "Wait until CONDITION holds; fail with WHAT."
-  (let ((end (+ (float-time) 180)) value)
-    (while (not (or (setq value (funcall condition)) (> (float-time) end)))
-      (accept-process-output nil 0.05))
-    (or value (error "%s did not come to pass" what))))
 
 (defun test-open (name text)
   "Open a file NAME with TEXT, and start what lsp-mode starts for it."
@@ -51,12 +37,6 @@
                            (and (eq (lsp--workspace-server-id workspace) 'mvm-lsp)
                                 (eq (lsp--workspace-status workspace) 'initialized)))
                          (lsp-workspaces)))))
-
-(defmacro test-case (name &rest body)
-  "Run BODY as the test NAME."
-  `(condition-case why
-       (progn ,@body (cl-incf test-passed) (message "ok   %s" ,name))
-     (error (cl-incf test-failed) (message "FAIL %s: %S" ,name why))))
 
 (test-case "the server stays away from a file that does not use mvm"
   (test-open "other.py" "x = 1\n")
@@ -79,9 +59,7 @@
   (test-until "the fix" (lambda () (string-match-p "@mvm.app(image=" (buffer-string)))))
 
 (test-case "hover tells about a helper"
-  (test-open "tool.py" (with-temp-buffer
-                         (insert-file-contents (expand-file-name "agent-tool/tool.py" test-examples))
-                         (buffer-string)))
+  (test-open "tool.py" (test-example "agent-tool/tool.py"))
   (test-attached)
   (goto-char (point-min))
   (search-forward "mvm.secr")
@@ -92,7 +70,5 @@
   (with-current-buffer (mvm-show-ir)
     (cl-assert (string-match-p "\"name\": \"agent-tool\"" (buffer-string)))))
 
-(delete-directory test-root t)
-(message "%d passed, %d failed" test-passed test-failed)
-(kill-emacs (if (and (zerop test-failed) (> test-passed 0)) 0 1))
+(test-end)
 ;;; test-lsp-mode.el ends here

@@ -3,29 +3,14 @@
 ;; emacs -q --batch -l test.el SERVER EXAMPLES
 
 (setq load-prefer-newer t)
-(let ((here (file-name-directory load-file-name)))
-  (add-to-list 'load-path here))
+(add-to-list 'load-path (file-name-directory load-file-name))
 (package-initialize)
 (require 'mvm)
-(require 'cl-lib)
+(require 'test-support)
 (require 'flymake)
 
-(defvar test-examples nil)
-(defvar test-root (make-temp-file "mvm-emacs" t))
-(defvar test-failed 0)
-(defvar test-passed 0)
-
-(setq mvm-server (expand-file-name (pop command-line-args-left))
-      test-examples (expand-file-name (pop command-line-args-left))
-      eglot-autoshutdown t
+(setq eglot-autoshutdown t
       eglot-confirm-server-initiated-edits nil)
-
-(defun test-until (what condition)
-  "Wait until CONDITION holds; fail with WHAT."
-  (let ((end (+ (float-time) 180)) value)
-    (while (not (or (setq value (funcall condition)) (> (float-time) end)))
-      (accept-process-output nil 0.05))
-    (or value (error "%s did not come to pass" what))))
 
 (defun test-open (name text)
   "Open a file NAME with TEXT in a project of its own, with the server."
@@ -37,18 +22,6 @@
     (setq-local eglot-server-programs `((python-mode ,mvm-server)))
     (apply #'eglot (eglot--guess-contact))
     (test-until "the server attaches" #'eglot-current-server)))
-
-(defun test-example (name)
-  "The text of an example."
-  (with-temp-buffer
-    (insert-file-contents (expand-file-name name test-examples))
-    (buffer-string)))
-
-(defmacro test-case (name &rest body)
-  "Run BODY as the test NAME."
-  `(condition-case why
-       (progn ,@body (cl-incf test-passed) (message "ok   %s" ,name))
-     (error (cl-incf test-failed) (message "FAIL %s: %S" ,name why))))
 
 (test-case "it is used where mvm is mentioned"
   (with-temp-buffer (insert "mvmlike = 1") (cl-assert (not (mvm-used-p))))
@@ -84,7 +57,5 @@
                                 (eglot--TextDocumentPositionParams))))
     (cl-assert (string-match-p "secret" (plist-get (plist-get hover :contents) :value)))))
 
-(delete-directory test-root t)
-(message "%d passed, %d failed" test-passed test-failed)
-(kill-emacs (if (and (zerop test-failed) (> test-passed 0)) 0 1))
+(test-end)
 ;;; test.el ends here
