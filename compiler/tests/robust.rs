@@ -249,3 +249,20 @@ fn line_ends_do_not_change_the_meaning() {
         assert_eq!(other.workloads[0].workload.hash(), expected, "{newline:?}: {:#?}", other.findings);
     }
 }
+
+/// Python refuses such a file, and so do we: a declaration that is not read is not passed over in silence.
+#[test]
+fn brackets_nested_deeper_than_python_reads_are_told_and_spare_the_rest() {
+    let other = "\n@mvm.app(image=mvm.nix_packages([\"python3\"]))\ndef other() -> None: ...\n";
+    for (open, close) in [("[", "]"), ("(", ")"), ("[", ""), ("\n@mvm.app(name=", "")] {
+        let deep =
+            format!("@mvm.app(name={}{})\ndef run() -> None: ...\n", open.repeat(250), close.repeat(250));
+        let told = read(&format!("import mvm\n{other}{deep}"));
+        let told: Vec<_> = told.findings.iter().map(|f| (f.rule, f.message.as_str())).collect();
+        let wanted = ("MVM001", "too many nested brackets: Python reads at most 200");
+        assert!(told.contains(&wanted), "{open:?}: {told:?}");
+    }
+    let foreign =
+        format!("import mvm\n{other}@flask.route({}{})\ndef f(): ...\n", "[".repeat(250), "]".repeat(250));
+    assert!(read(&foreign).findings.iter().all(|f| f.rule != "MVM001"));
+}

@@ -83,7 +83,12 @@ fn with_newlines(prefix: &str, text: &str, suffix: &str) -> String {
 pub(crate) fn parse_head(text: &str, errors: &mut Vec<SyntaxError>) -> Head {
     let lines = head_lines(text);
     if too_deep(&text[..lines.end], errors) {
-        return Head::default();
+        // Not read, and still known to be there: the error is told where one of them speaks of us.
+        let unread = |range: &TextRange| Decorator {
+            range: range.clone(),
+            expr: Expr::new(ExprKind::Other("an expression nested this deeply"), range.clone()),
+        };
+        return Head { decorators: lines.decorators.iter().map(unread).collect(), ..Head::default() };
     }
     if let Some(head) = quick::head(&text[..lines.end]) {
         head.definition.iter().for_each(|definition| signature(definition, errors));
