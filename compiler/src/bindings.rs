@@ -1,6 +1,10 @@
 //! Which names a top-level item binds, and how. Read by bytes: an item that binds a name only counts when a
 //! declaration uses that name.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::finding::TextRange;
 use crate::imports::{Imported, read_import};
 use crate::items::{Item, ItemKind, Lexer, is_name_byte, line_end, newline_length};
@@ -112,7 +116,8 @@ fn definition(text: &str, out: &mut Vec<Binding>) {
         }
         at = line.next.max(at + 1);
     }
-    if memchr::memmem::find(text.as_bytes(), b"global ").is_none() {
+    static GLOBALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("global "));
+    if GLOBALS.find(text.as_bytes()).is_none() {
         return;
     }
     while at < text.len() {

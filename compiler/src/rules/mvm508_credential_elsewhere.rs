@@ -1,5 +1,9 @@
 //! MVM508: a credential in a file with declarations, outside of them.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::credentials::article;
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::shown;
@@ -7,8 +11,8 @@ use crate::context::{FileRuleContext, Findings};
 use crate::finding::{Severity, TextRange};
 use crate::items::{Lexer, line_end};
 use crate::secrets::judge::schemes;
-use crate::secrets::names::may_tell;
-use crate::secrets::{Hit, HitKind, certain, embedded, redact, scan};
+use crate::secrets::survey::{Survey, survey};
+use crate::secrets::{Hit, HitKind, certain_of, embedded, redact, scan};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -40,7 +44,8 @@ environment: `os.environ[\"…\"]`.",
 /// [`check`], which sees the whole file.
 pub fn check_item(text: &str, findings: &mut Findings) {
     let start = findings.len();
-    for hit in certain(text) {
+    let seen = survey(text);
+    for hit in certain_of(text, &seen) {
         let credential = &text[hit.range.clone()];
         let what = match hit.kind {
             HitKind::Provider(p) => format!("{} {} ({})", article(p.name), p.name, redact(credential)),
@@ -56,7 +61,7 @@ pub fn check_item(text: &str, findings: &mut Findings) {
         RULE.at(&hit.range, message).severity(severity).to(findings);
     }
     let mut certain: Vec<TextRange> = findings[start..].iter().map(|f| f.range.clone()).collect();
-    for (name, range) in embedded::quoted_pairs(text) {
+    for (name, range) in embedded::quoted_pairs(text, &seen.tells) {
         if certain.iter().any(|k| k.start < range.end && range.start < k.end) {
             continue;
         }
@@ -68,7 +73,7 @@ pub fn check_item(text: &str, findings: &mut Findings) {
         certain.push(range.clone());
         RULE.at(&range, message).severity(Severity::Warning).to(findings);
     }
-    for hit in inside_literals(text) {
+    for hit in inside_literals(text, &seen) {
         if certain.iter().any(|k| k.start < hit.end && hit.start < k.end) {
             continue;
         }
@@ -82,67 +87,82 @@ pub fn check_item(text: &str, findings: &mut Findings) {
 
 /// Likely credentials within strings and comments: connection strings, headers, command lines. In the body of a
 /// function only what is written with its name.
-fn inside_literals(text: &str) -> Vec<TextRange> {
-    let head = match text.find("def ").filter(|_| text.starts_with(['@', 'd', 'a'])) {
-        Some(def) if text.starts_with("def ") || text[..def].ends_with(['\n', ' ']) => {
-            let end = text[def..].find(":\n").map_or(text.len(), |n| def + n);
-            def..end
-        }
-        _ if text.starts_with("class ") => 0..0,
-        _ => 0..text.len(),
-    };
+fn inside_literals(text: &str, seen: &Survey) -> Vec<TextRange> {
+    let head = head(text);
     let bytes = text.as_bytes();
     let mut lexer = Lexer::new(text);
     let mut found = Vec::new();
     let mut at = 0;
-    let end = if may_tell(text) || text.contains("earer ") { text.len() } else { head.end };
-    while at < end {
-        match bytes[at] {
-            b'"' | b'\'' => {
-                let end = lexer.string(0, at).end.clamp(at + 1, text.len());
-                let literal = text.get(at..end).unwrap_or("");
-                let inner = literal.trim_matches(['"', '\'']);
-                let start = at + (literal.len() - literal.trim_start_matches(['"', '\'']).len());
-                let likely = if head.contains(&at) {
-                    let likely = |h: Hit| matches!(h.kind, HitKind::Likely(_)).then_some(h.range);
-                    scan(inner, None).into_iter().filter_map(likely).collect()
-                } else {
-                    named(inner)
-                };
-                found.extend(likely.into_iter().map(|r| start + r.start..start + r.end));
-                at = end;
+    let end = if seen.tells.is_empty() && seen.schemes.is_empty() { head.end } else { text.len() };
+    while at < end
+        && let Some(next) = memchr::memchr3(b'"', b'\'', b'#', &bytes[at..end])
+    {
+        let start = at + next;
+        if bytes[start] == b'#' {
+            at = line_end(bytes, start).max(start + 1);
+            let comment = text.get(start..at).unwrap_or("");
+            if seen.speaks_in(&(start..at)) || comment.contains("-u") {
+                found.extend(named(comment).into_iter().map(|r| start + r.start..start + r.end));
             }
-            b'#' => {
-                let end = line_end(bytes, at).max(at + 1);
-                let comment = text.get(at..end).unwrap_or("");
-                found.extend(named(comment).into_iter().map(|r| at + r.start..at + r.end));
-                at = end;
+        } else {
+            at = lexer.string(0, start).end.clamp(start + 1, text.len());
+            let in_head = head.contains(&start);
+            let literal = text.get(start..at).unwrap_or("");
+            if !in_head && !seen.speaks_in(&(start..at)) && !literal.contains("-u") {
+                continue;
             }
-            _ => at += 1,
+            let inner = literal.trim_matches(['"', '\'']);
+            let start = start + (literal.len() - literal.trim_start_matches(['"', '\'']).len());
+            let likely = if in_head {
+                let likely = |h: Hit| matches!(h.kind, HitKind::Likely(_)).then_some(h.range);
+                scan(inner, None).into_iter().filter_map(likely).collect()
+            } else {
+                named(inner)
+            };
+            found.extend(likely.into_iter().map(|r| start + r.start..start + r.end));
         }
     }
     found
 }
 
+/// What is not the body of a function or a class.
+fn head(text: &str) -> TextRange {
+    if text.starts_with("class ") {
+        return 0..0;
+    }
+    if !text.starts_with(['@', 'd', 'a']) {
+        return 0..text.len();
+    }
+    static DEF: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("def "));
+    match DEF.find(text.as_bytes()) {
+        Some(def) if def == 0 || text[..def].ends_with(['\n', ' ']) => {
+            static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(":\n"));
+            let end = END.find(&text.as_bytes()[def..]).map_or(text.len(), |n| def + n);
+            def..end
+        }
+        _ => 0..text.len(),
+    }
+}
+
 /// What a name or a scheme before it makes a credential.
 fn named(text: &str) -> Vec<TextRange> {
-    let mut found = embedded::pairs(text);
-    found.extend(schemes(text));
+    let seen = survey(text);
+    let mut found = embedded::pairs(text, !seen.tells.is_empty());
+    found.extend(schemes(text, &seen.schemes));
     found
 }
 
 /// Comments between items belong to none of them.
 fn comments(text: &str, findings: &mut Findings) {
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        if line.starts_with('#') {
-            let first = findings.len();
-            check_item(line, findings);
-            for finding in &mut findings[first..] {
-                finding.range = start + finding.range.start..start + finding.range.end;
-            }
+    for start in memchr::memchr_iter(b'#', text.as_bytes()) {
+        if start > 0 && text.as_bytes()[start - 1] != b'\n' {
+            continue;
         }
-        start += line.len();
+        let first = findings.len();
+        check_item(&text[start..line_end(text.as_bytes(), start)], findings);
+        for finding in &mut findings[first..] {
+            finding.range = start + finding.range.start..start + finding.range.end;
+        }
     }
 }
 

@@ -1,18 +1,14 @@
 //! Credentials inside longer text: in URLs, in `name=value` pairs, headers and flags, and private keys.
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use super::judge::is_likely;
-use super::names::{NameKind, may_tell, name_kind};
+use super::names::{NameKind, name_kind};
 use super::words::{is_placeholder, is_reference};
 
-/// Passwords in the authority of URLs: the range of `user:password`.
-pub fn urls(text: &str) -> Vec<Range<usize>> {
-    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
-    MARK.find_iter(text.as_bytes()).filter_map(|at| url(text, at)).collect()
+/// Passwords in the authority of URLs, whose `://` stand at these places: the range of `user:password`.
+pub fn urls(text: &str, places: &[u32]) -> Vec<Range<usize>> {
+    places.iter().filter_map(|at| url(text, *at as usize)).collect()
 }
 
 /// The first bytes of a text, so that a hostile one is not searched over and over.
@@ -62,10 +58,11 @@ fn is_url_password(user: &str, password: &str) -> bool {
         && password != "port"
 }
 
-/// Values of `name=value`, `name: value`, `--name value` whose name and shape say credential: the value's range.
-pub fn pairs(text: &str) -> Vec<Range<usize>> {
+/// Values of `name=value`, `name: value`, `--name value` whose name and shape say credential: the value's range. `tells`:
+/// a name in the text may tell.
+pub fn pairs(text: &str, tells: bool) -> Vec<Range<usize>> {
     // `-u name:password` tells by its mark.
-    if !may_tell(text) && !text.contains('-') {
+    if !tells && memchr::memmem::find(text.as_bytes(), b"-u").is_none() {
         return Vec::new();
     }
     let found = named(text, |at, end| {
@@ -162,17 +159,29 @@ fn in_chain(text: &str, end: usize) -> bool {
     end > name && text.as_bytes()[end - name - 1] == b':'
 }
 
-/// Of source text: `NAME = "value"`, `"name": "value"`, `name: str = "value"` where name and value say credential.
-pub fn quoted_pairs(text: &str) -> Vec<(&str, Range<usize>)> {
-    if !may_tell(text) {
-        return Vec::new();
-    }
-    named(text, |at, end| {
-        let name = &text[at..end];
+/// Of source text: `NAME = "value"`, `"name": "value"`, `name: str = "value"` where name and value say credential. `tells`:
+/// where words begin that make a name tell, ascending.
+pub fn quoted_pairs<'t>(text: &'t str, tells: &[u32]) -> Vec<(&'t str, Range<usize>)> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    // Everything before is done with.
+    let mut done = 0;
+    for tell in tells.iter().map(|at| *at as usize) {
+        if tell < done {
+            continue;
+        }
+        let run = tell - bytes[done..tell].iter().rev().take_while(|b| is_name(**b)).count();
+        done = tell + bytes[tell..].iter().take_while(|b| is_name(**b)).count();
+        let Some(at) = (run..=tell).find(|at| is_name_start(bytes, *at)) else { continue };
+        let name = &text[at..done];
         // Of all the names in a text few are given a string: that is asked first.
-        let value = assigned(text, end).or_else(|| handed(text, at, end))?;
-        (name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false)).then_some(value)
-    })
+        let Some(value) = assigned(text, done).or_else(|| handed(text, at, done)) else { continue };
+        if name_kind(name) != NameKind::Plain && is_pair(name, &text[value.clone()], false) {
+            done = value.end;
+            found.push((name, value));
+        }
+    }
+    found
 }
 
 /// The text between the quotes of what is assigned after a name that ends at `end`.
@@ -245,11 +254,11 @@ const KEY_STARTS: &[&str] = &[
     "SSH2 ENCRYPTED PRIVATE KEY ----",
 ];
 
-/// Private keys: from the opening line to the closing one, or to the end where that is missing.
-pub fn private_keys(text: &str) -> Vec<Range<usize>> {
-    static BEGIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("BEGIN "));
+/// Private keys, `BEGIN ` standing at these places: from the opening line to the closing one, or to the end where that
+/// is missing.
+pub fn private_keys(text: &str, places: &[u32]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
-    for begin in BEGIN.find_iter(text.as_bytes()) {
+    for begin in places.iter().map(|at| *at as usize) {
         let dashes = text[..begin].trim_end_matches(' ');
         let at = dashes.trim_end_matches('-').len();
         if dashes.len() < at + 4 {
@@ -293,7 +302,20 @@ fn has_key_body(body: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::survey::survey;
     use super::*;
+
+    fn urls(text: &str) -> Vec<Range<usize>> {
+        super::urls(text, &survey(text).urls)
+    }
+
+    fn pairs(text: &str) -> Vec<Range<usize>> {
+        super::pairs(text, !survey(text).tells.is_empty())
+    }
+
+    fn private_keys(text: &str) -> Vec<Range<usize>> {
+        super::private_keys(text, &survey(text).keys)
+    }
 
     fn at(found: Vec<Range<usize>>, text: &str) -> Vec<String> {
         found.into_iter().map(|r| text[r].to_owned()).collect()

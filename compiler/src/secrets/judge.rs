@@ -1,9 +1,5 @@
 //! Values: does one look like a credential, given what it is called?
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
-
 use super::names::{NameKind, name_kind};
 use super::words::{entropy, is_digest, is_placeholder, is_public, is_reference, is_uuid, is_wordy};
 
@@ -213,24 +209,18 @@ fn is_address(value: &str) -> bool {
         })
 }
 
-/// What follows `Bearer` and `Basic` in a text and is long and random enough to be one, whatever the text is called.
-pub fn schemes(text: &str) -> Vec<std::ops::Range<usize>> {
-    static SCHEMES: LazyLock<[Finder<'static>; 2]> =
-        LazyLock::new(|| [Finder::new("earer "), Finder::new("asic ")]);
-    let mut found = Vec::new();
-    for (nth, scheme) in SCHEMES.iter().enumerate() {
-        for at in scheme.find_iter(text.as_bytes()) {
-            let start = at + scheme.needle().len();
-            let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '\\' | ')');
-            let length = text[start..].find(ends).unwrap_or(text.len() - start);
-            let value = &text[start..start + length];
-            let is = if nth == 0 { is_bearer(value) } else { is_login(value) };
-            if is {
-                found.push(start..start + length);
-            }
-        }
-    }
-    found
+/// What follows `Bearer` and `Basic` (`true`) in a text, at these places, and is long and random enough to be one,
+/// whatever the text is called.
+pub fn schemes(text: &str, places: &[(u32, bool)]) -> Vec<std::ops::Range<usize>> {
+    let value = |(start, basic): &(u32, bool)| {
+        let start = *start as usize;
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '\\' | ')');
+        let length = text[start..].find(ends).unwrap_or(text.len() - start);
+        let value = &text[start..start + length];
+        let is = if *basic { is_login(value) } else { is_bearer(value) };
+        is.then_some(start..start + length)
+    };
+    places.iter().filter_map(value).collect()
 }
 
 fn is_bearer(value: &str) -> bool {
@@ -259,7 +249,8 @@ fn is_password(value: &str) -> bool {
 }
 
 fn is_key(value: &str) -> bool {
-    if value.contains(char::is_whitespace) || value.contains(['{', '}', '(', ')', '<', '>', '"', '\'']) {
+    let expression = value.contains(['{', '}', '(', ')', '<', '>', '"', '\'']);
+    if value.contains(char::is_whitespace) || expression && !is_scrambled(value) {
         return false;
     }
     let hex = value.bytes().all(|b| b.is_ascii_hexdigit());
@@ -271,6 +262,12 @@ fn is_key(value: &str) -> bool {
         (false, 12..) => entropy(value) > 3.0 && (kinds(value) >= 3 || is_interleaved(value)),
         _ => false,
     }
+}
+
+/// So long and mixed that brackets and quotes in it are characters like others: no expression, no template.
+fn is_scrambled(value: &str) -> bool {
+    let marks = value.bytes().filter(u8::is_ascii_punctuation).count();
+    value.len() >= 32 && kinds(value) == 4 && marks >= 4 && entropy(value) > 4.2 && !is_wordy(value)
 }
 
 /// Letters and digits in turns, as a generator makes them.

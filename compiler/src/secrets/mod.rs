@@ -11,16 +11,15 @@ mod providers;
 #[cfg(test)]
 pub(crate) mod samples;
 mod shape;
+pub mod survey;
 pub mod words;
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 
 pub use provider::Provider;
 pub use providers::PROVIDERS;
 use shape::Shape;
+use survey::{Found, Survey, survey};
 
 /// A credential inside a text.
 #[derive(Clone, Debug)]
@@ -68,14 +67,15 @@ pub fn scan(text: &str, name: Option<&str>) -> Vec<Hit> {
         return Vec::new();
     }
     let text = clip(text);
-    let mut hits = certain(text);
+    let seen = survey(text);
+    let mut hits = certain_of(text, &seen);
     if let Some(name) = name {
         add(&mut hits, hinted(name, text));
     }
     add(&mut hits, encoded(text));
     let likely = |range| Hit { kind: HitKind::Likely(None), range };
-    add(&mut hits, embedded::pairs(text).into_iter().map(likely));
-    add(&mut hits, judge::schemes(text).into_iter().map(likely));
+    add(&mut hits, embedded::pairs(text, !seen.tells.is_empty()).into_iter().map(likely));
+    add(&mut hits, judge::schemes(text, &seen.schemes).into_iter().map(likely));
     let named = name.filter(|name| hits.is_empty() && judge::is_likely(name, text));
     if named.is_some() && !text.is_empty() {
         hits.push(Hit { kind: HitKind::Likely(None), range: 0..text.len() });
@@ -87,11 +87,19 @@ pub fn scan(text: &str, name: Option<&str>) -> Vec<Hit> {
 /// What speaks for itself: keys, formats, URLs.
 pub fn certain(text: &str) -> Vec<Hit> {
     let text = clip(text);
+    certain_of(text, &survey(text))
+}
+
+/// The same of a text that has been surveyed.
+pub fn certain_of(text: &str, seen: &Survey) -> Vec<Hit> {
     let mut hits = Vec::new();
-    let keys = embedded::private_keys(text);
+    let keys = embedded::private_keys(text, &seen.keys);
     add(&mut hits, keys.into_iter().map(|range| Hit { kind: HitKind::PrivateKey, range }));
-    add(&mut hits, formats(text));
-    add(&mut hits, embedded::urls(text).into_iter().map(|range| Hit { kind: HitKind::Url, range }));
+    add(&mut hits, formats(text, &seen.formats));
+    add(
+        &mut hits,
+        embedded::urls(text, &seen.urls).into_iter().map(|range| Hit { kind: HitKind::Url, range }),
+    );
     hits.sort_by_key(|h| h.range.start);
     hits
 }
@@ -116,79 +124,18 @@ fn add(hits: &mut Vec<Hit>, more: impl IntoIterator<Item = Hit>) {
     }
 }
 
-/// The table, compiled once.
-struct Engine {
-    anchors: AhoCorasick,
-    /// Of each anchor, the shapes that it may begin: provider, shape.
-    by_anchor: Vec<Vec<(usize, Shape)>>,
-    unanchored: Vec<(usize, Shape)>,
-    hinted: Vec<(usize, Vec<Shape>)>,
-}
-
-static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(Engine::new);
-
-impl Engine {
-    fn new() -> Option<Engine> {
-        let mut anchors: Vec<Vec<u8>> = Vec::new();
-        let mut by_anchor: Vec<Vec<(usize, Shape)>> = Vec::new();
-        let mut unanchored = Vec::new();
-        let mut hinted = Vec::new();
-        for (provider, entry) in PROVIDERS.iter().enumerate() {
-            for shape in entry.shapes.iter().map(|s| Shape::parse(s)) {
-                let Some(anchor) = shape.anchor_bytes().map(<[u8]>::to_vec) else {
-                    unanchored.push((provider, shape));
-                    continue;
-                };
-                match anchors.iter().position(|a| *a == anchor) {
-                    Some(at) => by_anchor[at].push((provider, shape)),
-                    None => {
-                        anchors.push(anchor);
-                        by_anchor.push(vec![(provider, shape)]);
-                    }
-                }
-            }
-            if !entry.hinted.is_empty() {
-                hinted.push((provider, entry.hinted.iter().map(|s| Shape::parse(s)).collect()));
-            }
-        }
-        let anchors = AhoCorasickBuilder::new().kind(Some(AhoCorasickKind::DFA)).build(&anchors).ok()?;
-        Some(Engine { anchors, by_anchor, unanchored, hinted })
-    }
-}
-
-/// Issuers' formats, in one pass.
-fn formats(text: &str) -> Vec<Hit> {
-    let Some(engine) = ENGINE.as_ref() else { return Vec::new() };
-    let bytes = text.as_bytes();
-    let mut found: Vec<(Range<usize>, usize, &Shape)> = Vec::new();
-    for hit in engine.anchors.find_overlapping_iter(bytes) {
-        for (provider, shape) in &engine.by_anchor[hit.pattern().as_usize()] {
-            if let Some((start, end)) = shape.match_at_anchor(bytes, hit.start()) {
-                found.push((start..end, *provider, shape));
-            }
-        }
-    }
-    for at in word_starts(bytes) {
-        for (provider, shape) in &engine.unanchored {
-            if let Some((start, end)) = shape.match_at(bytes, at) {
-                found.push((start..end, *provider, shape));
-            }
-        }
-    }
-    // The longest first, then the earlier entry of the table.
-    found.sort_by_key(|(range, provider, _)| (std::cmp::Reverse(range.len()), *provider, range.start));
+/// Issuers' formats that were found: the longest first, then the earlier entry of the table.
+fn formats(text: &str, found: &[Found]) -> Vec<Hit> {
+    let mut found: Vec<&Found> = found.iter().collect();
+    found.sort_by_key(|f| (std::cmp::Reverse(f.end - f.start), f.provider, f.start));
     let mut hits = Vec::new();
-    let judge = |(range, provider, shape)| judged(text, range, &PROVIDERS[provider], shape);
+    let judge = |f: &Found| judged(text, f.start..f.end, &PROVIDERS[f.provider], &Shape::parse(f.shape));
     add(&mut hits, found.into_iter().filter_map(judge));
     hits
 }
 
-fn word_starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    (0..bytes.len()).filter(|at| matches!(bytes[*at], b'M' | b'N' | b'O') && shape::starts_word(bytes, *at))
-}
-
 /// A text in an issuer's format is a credential, likely one, or only looks so.
-fn judged(text: &str, range: Range<usize>, provider: &'static Provider, shape: &Shape) -> Option<Hit> {
+fn judged(text: &str, range: Range<usize>, provider: &'static Provider, shape: &Shape<'_>) -> Option<Hit> {
     let token = &text[range.clone()];
     if is_filler(&shape.variable(token.as_bytes())) {
         return None;
@@ -222,23 +169,19 @@ fn is_textbook_jwt(token: &str) -> bool {
 
 /// Formats that only count under a name that tells the issuer: `DATADOG_API_KEY`.
 fn hinted(name: &str, text: &str) -> Option<Hit> {
-    let engine = ENGINE.as_ref()?;
     let (value, _) = judge::without_scheme(text);
     let name_lower = name.to_ascii_lowercase().replace('-', "_");
     if names::name_kind(name) == names::NameKind::Plain && !name_lower.contains("pat") {
         return None;
     }
     let start = value.as_ptr() as usize - text.as_ptr() as usize;
-    let matches = |(provider, shapes): &&(usize, Vec<Shape>)| {
-        let entry = &PROVIDERS[*provider];
+    let provider = PROVIDERS.iter().find(|entry| {
         entry.hints.iter().any(|hint| name_lower.contains(hint))
-            && shapes.iter().any(|s| s.is(value.as_bytes()))
-    };
-    let (provider, _) = engine.hinted.iter().find(matches)?;
+            && entry.hinted.iter().any(|shape| Shape::parse(shape).is(value.as_bytes()))
+    })?;
     let uuid = words::is_uuid(value);
     let innocent = is_filler(value) || words::is_reference(value) || !uuid && judge::is_innocent(value);
-    (!innocent)
-        .then(|| Hit { kind: HitKind::Provider(&PROVIDERS[*provider]), range: start..start + value.len() })
+    (!innocent).then(|| Hit { kind: HitKind::Provider(provider), range: start..start + value.len() })
 }
 
 /// Base64 and percent-encoded text that hides a credential: the range of the encoded text.
@@ -260,8 +203,10 @@ fn encoded(text: &str) -> Vec<Hit> {
 
 /// What a text holds as it stands: the certain first, then what names make likely.
 fn plain_kinds(text: &str) -> Vec<HitKind> {
-    let certain = certain(text).into_iter().map(|h| h.kind);
-    let likely = embedded::pairs(text).into_iter().map(|_| HitKind::Likely(None));
+    let text = clip(text);
+    let seen = survey(text);
+    let certain = certain_of(text, &seen).into_iter().map(|h| h.kind);
+    let likely = embedded::pairs(text, !seen.tells.is_empty()).into_iter().map(|_| HitKind::Likely(None));
     certain.chain(likely).collect()
 }
 

@@ -219,27 +219,31 @@ const SECRET_KEYS: &[&str] = &[
     "crypto",
 ];
 
-/// May a name in this text say anything? A search for the beginnings of the words above that costs next to nothing.
+/// Beginnings of the words above, lower case: a name that holds none of them, in any case, is plain.
+pub const BEGINNINGS: &[&str] =
+    &["pw", "pas", "pat", "psw", "psk", "pep", "sec", "sig", "tok", "key", "cre", "coo", "bea", "aut", "jwt"];
+
+/// Does one of the beginnings stand here? A key by itself may be one of a table, and says nothing.
+pub fn begins_word(text: &[u8], at: usize) -> bool {
+    let Some(&[a, b, c]) = text.get(at..at + 3) else { return false };
+    let after = (b | 0x20, c | 0x20);
+    match a | 0x20 {
+        b'p' => matches!(after, (b'w', _) | (b'a', b's' | b't') | (b's', b'w' | b'k') | (b'e', b'p')),
+        b's' => matches!(after, (b'e', b'c') | (b'i', b'g')),
+        b't' => after == (b'o', b'k'),
+        b'k' => after == (b'e', b'y') && at > 0 && !text[at - 1].is_ascii_whitespace(),
+        b'c' => matches!(after, (b'r', b'e') | (b'o', b'o')),
+        b'b' => after == (b'e', b'a'),
+        b'a' => after == (b'u', b't'),
+        b'j' => after == (b'w', b't'),
+        _ => false,
+    }
+}
+
+/// May a name in this text say anything?
 pub fn may_tell(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let begins = |at: usize, word: &[u8]| {
-        let after = (word[1] | 0x20, word[2] | 0x20);
-        match word[0] | 0x20 {
-            b'p' => {
-                matches!(after, (b'w', _) | (b'a', b's' | b't') | (b's', b'w' | b'k') | (b'e', b'p'))
-            }
-            b's' => matches!(after, (b'e', b'c') | (b'i', b'g')),
-            b't' => after == (b'o', b'k'),
-            // A key by itself may be one of a table.
-            b'k' => after == (b'e', b'y') && at > 0 && !bytes[at - 1].is_ascii_whitespace(),
-            b'c' => matches!(after, (b'r', b'e') | (b'o', b'o')),
-            b'b' => after == (b'e', b'a'),
-            b'a' => after == (b'u', b't'),
-            b'j' => after == (b'w', b't'),
-            _ => false,
-        }
-    };
-    bytes.windows(3).enumerate().any(|(at, word)| begins(at, word))
+    (0..bytes.len()).any(|at| begins_word(bytes, at))
         || bytes.last_chunk::<2>().is_some_and(|end| end.eq_ignore_ascii_case(b"pw"))
 }
 
@@ -321,6 +325,25 @@ mod tests {
         }
         assert!(may_tell("api_key") && may_tell("APP-KEY") && may_tell("auth"));
         assert!(!may_tell("for key in range(number): print(value)"));
+    }
+
+    #[test]
+    fn beginnings_are_those_that_are_looked_for() {
+        let all: Vec<u8> = (b' '..=b'~').collect();
+        for &a in &all {
+            for &b in &all {
+                for &c in &all {
+                    let word = [b'_', a, b, c].map(|b| b.to_ascii_lowercase());
+                    let known = BEGINNINGS.iter().any(|w| word[1..].starts_with(w.as_bytes()));
+                    assert_eq!(
+                        begins_word(&[b'_', a, b, c], 1),
+                        known,
+                        "{:?}",
+                        String::from_utf8_lossy(&word)
+                    );
+                }
+            }
+        }
     }
 
     #[test]

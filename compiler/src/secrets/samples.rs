@@ -48,7 +48,7 @@ pub fn of_shape(shape: &str, noise: &mut Noise) -> String {
     let mut out = String::new();
     for element in Shape::parse(shape).elements {
         match element {
-            Element::Literal(bytes) => out.push_str(&String::from_utf8_lossy(&bytes)),
+            Element::Literal(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
             Element::Run { class, min, max } => {
                 let count = min.max(max.min(min + 4).min(min)) + usize::from(max > min + 20) * 12;
                 (0..count).for_each(|_| out.push(noise.of(class)));

@@ -7,33 +7,40 @@
 
 /// A set of ASCII characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Class(char);
+pub struct Class(u8);
 
 impl Class {
     /// Is the byte in the set?
     pub fn has(self, byte: u8) -> bool {
         match self.0 {
-            'b' => byte.is_ascii_alphanumeric(),
-            'w' => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
-            'c' => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~'),
-            'p' => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'),
-            'q' => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-'),
-            'h' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-            'x' => byte.is_ascii_hexdigit(),
-            'd' => byte.is_ascii_digit(),
-            'u' => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
-            'l' => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
-            's' => byte.is_ascii_uppercase() || matches!(byte, b'2'..=b'7'),
+            b'b' => byte.is_ascii_alphanumeric(),
+            b'w' => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
+            b'c' => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~'),
+            b'p' => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'),
+            b'q' => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-'),
+            b'h' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            b'x' => byte.is_ascii_hexdigit(),
+            b'd' => byte.is_ascii_digit(),
+            b'u' => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            b'l' => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
+            b's' => byte.is_ascii_uppercase() || matches!(byte, b'2'..=b'7'),
             _ => byte.is_ascii_alphabetic(),
         }
     }
 }
 
+impl Class {
+    /// Letters and digits alone?
+    pub fn is_alphanumeric(self) -> bool {
+        matches!(self.0, b'b' | b'h' | b'x' | b'd' | b'u' | b'l' | b's' | b'a')
+    }
+}
+
 /// A part of a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Element {
+pub enum Element<'t> {
     /// These bytes.
-    Literal(Vec<u8>),
+    Literal(&'t [u8]),
     /// So many of a class.
     Run {
         /// The class.
@@ -47,9 +54,9 @@ pub enum Element {
 
 /// A compiled shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct Shape<'t> {
     /// Its parts.
-    pub elements: Vec<Element>,
+    pub elements: Vec<Element<'t>>,
     /// Which of them is searched for; `None`: has no literal worth it.
     pub anchor: Option<usize>,
 }
@@ -57,26 +64,32 @@ pub struct Shape {
 /// Longest run that an open `{n,}` takes.
 const OPEN_RUN: usize = 4096;
 
-impl Shape {
+impl<'t> Shape<'t> {
     /// Reads a shape. Text that is no shape reads as a literal: the table is held by tests.
-    pub fn parse(text: &str) -> Shape {
-        let mut elements: Vec<Element> = Vec::new();
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            let class =
-                if c == '%' { chars.next_if(|next| *next != '%').or_else(|| chars.next()) } else { None };
-            match class {
-                Some(class) if class != '%' => {
-                    let (min, max) = count(&mut chars);
-                    elements.push(Element::Run { class: Class(class), min, max });
+    pub fn parse(text: &'t str) -> Shape<'t> {
+        let bytes = text.as_bytes();
+        let mut elements = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            match (bytes[at], bytes.get(at + 1)) {
+                (b'%', Some(b'%')) => {
+                    elements.push(Element::Literal(&bytes[at..=at]));
+                    at += 2;
                 }
-                _ => match elements.last_mut() {
-                    Some(Element::Literal(bytes)) => bytes.extend(c.to_string().bytes()),
-                    _ => elements.push(Element::Literal(c.to_string().into_bytes())),
-                },
+                (b'%', Some(class)) => {
+                    let ((min, max), length) = count(&bytes[at + 2..]);
+                    elements.push(Element::Run { class: Class(*class), min, max });
+                    at += 2 + length;
+                }
+                _ => {
+                    let end =
+                        bytes[at + 1..].iter().position(|b| *b == b'%').map_or(bytes.len(), |n| at + 1 + n);
+                    elements.push(Element::Literal(&bytes[at..end]));
+                    at = end;
+                }
             }
         }
-        let length = |e: &Element| match e {
+        let length = |e: &Element<'_>| match e {
             Element::Literal(bytes) => bytes.len(),
             Element::Run { .. } => 0,
         };
@@ -89,10 +102,20 @@ impl Shape {
     }
 
     /// The anchor's bytes.
-    pub fn anchor_bytes(&self) -> Option<&[u8]> {
+    pub fn anchor_bytes(&self) -> Option<&'t [u8]> {
         match self.elements.get(self.anchor?) {
             Some(Element::Literal(bytes)) => Some(bytes),
             _ => None,
+        }
+    }
+
+    /// May this byte follow the anchor?
+    pub fn may_follow(&self, byte: u8) -> bool {
+        let next = self.anchor.and_then(|anchor| self.elements.get(anchor + 1));
+        match next {
+            Some(Element::Run { class, min: 1.., .. }) => class.has(byte),
+            Some(Element::Literal(text)) => text.first() == Some(&byte),
+            _ => true,
         }
     }
 
@@ -142,21 +165,22 @@ impl Shape {
     }
 }
 
-fn count(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> (usize, usize) {
-    if chars.next_if_eq(&'{').is_none() {
-        return (1, 1);
-    }
-    let body: String = chars.by_ref().take_while(|c| *c != '}').collect();
+/// How many, and how long that is written.
+fn count(bytes: &[u8]) -> ((usize, usize), usize) {
+    let Some((b'{', rest)) = bytes.split_first() else { return ((1, 1), 0) };
+    let end = rest.iter().position(|b| *b == b'}').unwrap_or(rest.len());
+    let body = std::str::from_utf8(&rest[..end]).unwrap_or("");
+    let length = (end + 2).min(bytes.len());
     match body.split_once(',') {
         None => {
             let n = body.parse().unwrap_or(1);
-            (n, n)
+            ((n, n), length)
         }
-        Some((min, max)) => (min.parse().unwrap_or(0), max.parse().unwrap_or(OPEN_RUN)),
+        Some((min, max)) => ((min.parse().unwrap_or(0), max.parse().unwrap_or(OPEN_RUN)), length),
     }
 }
 
-fn forward(element: &Element, text: &[u8], at: usize) -> Option<usize> {
+fn forward(element: &Element<'_>, text: &[u8], at: usize) -> Option<usize> {
     match element {
         Element::Literal(bytes) => text.get(at..)?.starts_with(bytes).then(|| at + bytes.len()),
         Element::Run { class, min, max } => {
@@ -166,7 +190,7 @@ fn forward(element: &Element, text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-fn backward(element: &Element, text: &[u8], end: usize) -> Option<usize> {
+fn backward(element: &Element<'_>, text: &[u8], end: usize) -> Option<usize> {
     match element {
         Element::Literal(bytes) => text.get(..end)?.ends_with(bytes).then(|| end - bytes.len()),
         Element::Run { class, min, max } => {
