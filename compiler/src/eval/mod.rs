@@ -5,6 +5,7 @@ mod check;
 mod format;
 mod keys;
 mod literal;
+mod lookup;
 mod number;
 mod operator;
 mod refuse;

@@ -41,7 +41,8 @@ impl Evaluator<'_> {
             }
             _ => self.dynamic(&e.range),
         };
-        self.refused(&e.range, message)
+        let origin = self.written_at(e);
+        Value { origin, ..self.refused(&e.range, message) }
     }
 
     pub(super) fn not_a_helper(&mut self, function: &Expr, range: &TextRange) -> Value {

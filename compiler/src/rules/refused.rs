@@ -12,11 +12,13 @@ use crate::value::{HelperCall, Value, ValueKind};
 pub fn credentials(ctx: &RuleContext<'_>, visit: &mut dyn FnMut(Text<'_>, &Hit)) {
     let mut seen = Vec::new();
     each(&ctx.declaration.call, "", None, &mut |value, argument, name| {
-        if !is_own(&value.range) || seen.contains(&value.range) {
+        let written = value.origin.is_some() || is_own(&value.range);
+        if !written || seen.contains(&value.range) {
             return;
         }
         seen.push(value.range.clone());
-        let source = ctx.text(&value.range);
+        // A look-up on a constant: what it comes to stands there.
+        let source = ctx.text(value.origin.as_ref().unwrap_or(&value.range));
         let text = |text| Text { text, value, name, helper: "", parameter: "", argument };
         let pieces = literals(source);
         let whole = together(source, &pieces);
@@ -26,7 +28,9 @@ pub fn credentials(ctx: &RuleContext<'_>, visit: &mut dyn FnMut(Text<'_>, &Hit))
             }
         }
         // `dict(NAME="…")` says the name itself.
-        if let Some((name, range)) = crate::secrets::embedded::quoted_pairs(source).into_iter().next() {
+        let tells = crate::secrets::survey::survey(source).tells;
+        if let Some((name, range)) = crate::secrets::embedded::quoted_pairs(source, &tells).into_iter().next()
+        {
             let piece = &source[range];
             if let Some(hit) = scan(piece, Some(name)).first() {
                 visit(Text { name: Some(name), ..text(piece) }, hit);
