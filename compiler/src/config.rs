@@ -11,6 +11,7 @@ use workload_ir::pattern::Pattern;
 use crate::analysis::FileContext;
 use crate::finding::{Severity, TextRange};
 use crate::rules;
+pub use crate::selectors::{parse_selector, parse_selectors, parse_severity};
 
 /// What is checked and how.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -248,32 +249,16 @@ fn plain(item: &Item<'_>, key: &str) -> Result<Vec<String>> {
 }
 
 fn selectors(item: &Item<'_>, key: &str) -> Result<Vec<String>> {
-    strings(item, key)?.into_iter().map(|(text, range)| selector(text, range)).collect()
+    let mut all = Vec::new();
+    for (text, range) in strings(item, key)? {
+        all.extend(parse_selectors(text).map_err(|message| ConfigError { message, range })?);
+    }
+    Ok(all)
 }
 
 /// A rule's id, the beginning of some, a rule's name, or `ALL`.
 fn selector(text: &str, range: TextRange) -> Result<String> {
     parse_selector(text).map_err(|message| ConfigError { message, range })
-}
-
-/// Reads a selector as in `--select`: an id, the beginning of one, a rule's name or `ALL`; gives the (beginning of an)
-/// id, or says what is wrong in one sentence.
-pub fn parse_selector(text: &str) -> std::result::Result<String, String> {
-    let upper = text.trim().to_ascii_uppercase();
-    if upper == "ALL" {
-        return Ok("MVM".to_owned());
-    }
-    if upper.starts_with("MVM") && rules::all().iter().any(|r| r.id.starts_with(&upper)) {
-        return Ok(upper);
-    }
-    if let Some(rule) = rules::all().iter().find(|r| r.name == text.trim()) {
-        return Ok(rule.id.to_owned());
-    }
-    let names = rules::all().iter().flat_map(|r| [r.id, r.name]);
-    let near = rules::nearest(if upper.starts_with("MVM") { &upper } else { text.trim() }, names);
-    let hint =
-        near.map_or_else(|| "`mvm-lsp rules` lists them".to_owned(), |n| format!("did you mean `{n}`?"));
-    Err(format!("there is no rule `{}`; {hint}", text.trim()))
 }
 
 fn severity(item: &Item<'_>) -> Result<Option<Severity>> {
@@ -282,22 +267,6 @@ fn severity(item: &Item<'_>) -> Result<Option<Severity>> {
         other => return Err(wrong(item, "severity", "a table from rules to severities", other)),
     };
     parse_severity(text).map_err(|message| ConfigError { message, range: item.span() })
-}
-
-/// Reads a severity; `off` is `None`.
-pub fn parse_severity(text: &str) -> std::result::Result<Option<Severity>, String> {
-    Ok(match text.to_ascii_lowercase().as_str() {
-        "off" | "none" => None,
-        "hint" => Some(Severity::Hint),
-        "info" | "information" => Some(Severity::Information),
-        "warn" | "warning" => Some(Severity::Warning),
-        "error" => Some(Severity::Error),
-        _ => {
-            return Err(format!(
-                "there is no severity `{text}`; use error, warning, information, hint or off"
-            ));
-        }
-    })
 }
 
 fn file_pattern(text: &str, range: TextRange) -> Result<FilePattern> {

@@ -28,6 +28,7 @@ mod place;
 pub mod project;
 pub mod rules;
 pub mod secrets;
+mod selectors;
 mod syntax;
 pub mod table;
 mod value;

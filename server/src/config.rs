@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mvm_compiler::config::{parse_selector, parse_severity, relative_path};
+use mvm_compiler::config::{parse_selector, parse_selectors, parse_severity, relative_path};
 use mvm_compiler::project::{self, ProjectConfig, ProjectError};
 use mvm_compiler::{Config, FileContext};
 use serde_json::Value;
@@ -67,19 +67,35 @@ impl Configs {
     /// What holds for a file.
     pub fn of(&mut self, path: Option<&Path>, settings: &Value) -> Configured {
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
-        let mut found = match self.known.get(directory.as_os_str()) {
-            Some(known) => known.clone(),
-            None => {
-                let found = self.find(directory, settings);
-                self.known.insert(directory.into(), found.clone());
-                found
-            }
-        };
+        let mut found = self.of_directory(directory, settings);
         if !found.config.exclude.is_empty() && path.is_some() {
             let file = FileContext { path: path.map(Path::to_owned), root: found.root.clone() };
             found.excluded = found.config.excludes(&relative_path(&file));
         }
         found
+    }
+
+    /// What holds for the files of a directory, but for whether they are left out.
+    pub fn of_directory(&mut self, directory: &Path, settings: &Value) -> Configured {
+        if let Some(known) = self.known.get(directory.as_os_str()) {
+            return known.clone();
+        }
+        let found = self.inherited(directory, settings).unwrap_or_else(|| self.find(directory, settings));
+        self.known.insert(directory.into(), found.clone());
+        found
+    }
+
+    /// Where nothing says anything, what holds above holds too: the ancestors are looked through once, not again for
+    /// every directory below.
+    fn inherited(&mut self, directory: &Path, settings: &Value) -> Option<Configured> {
+        let parent = directory.parent().filter(|_| directory.is_absolute())?;
+        let absent = |name: &&str| {
+            let found = directory.join(name).symlink_metadata();
+            found.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+        };
+        let bare = trust::owner(directory) == trust::owner(parent)
+            && ["mvm.toml", "pyproject.toml", ".git"].iter().all(absent);
+        bare.then(|| self.of_directory(parent, settings))
     }
 
     fn find(&self, directory: &Path, settings: &Value) -> Configured {
@@ -199,7 +215,7 @@ fn from_settings(settings: &Value) -> Result<Config, String> {
 
 /// Selectors as ids or beginnings of ids; an error names the first that means nothing.
 pub fn selectors<'a>(list: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
-    list.map(parse_selector).collect()
+    Ok(list.map(parse_selectors).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use mvm_lsp::replay::{self, ReplayError};
 fn main() -> ExitCode {
     let arguments = cli::Cli::parse();
     match arguments.command {
-        Some(cli::Command::Explain { rule }) => ExitCode::from(check::explain(&rule)),
+        Some(cli::Command::Explain { rules }) => ExitCode::from(check::explain(&rules)),
         Some(cli::Command::Rules { json }) => ExitCode::from(check::rules(json)),
         Some(cli::Command::Config { show: _, schema, json, path }) => {
             ExitCode::from(check::config(path, schema, json))

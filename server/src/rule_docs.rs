@@ -1,6 +1,7 @@
 //! The rules' own documentation as text: the offline page of a rule, the list of rules.
 
 use mvm_compiler::Severity;
+use mvm_compiler::config::parse_selectors;
 use mvm_compiler::rules::{self, FixKind, Rule};
 
 /// What is documented of a rule.
@@ -51,4 +52,12 @@ pub fn page(rule: &str) -> Option<String> {
     let upper = rule.trim().to_ascii_uppercase();
     let found = rules::find(&upper).or_else(|| rules::find(rule.trim()))?;
     Some(rules::docs::page(found))
+}
+
+/// The pages of the rules that a selector names: an id, a name, the beginning of ids, a range. An error says what is
+/// meant, perhaps.
+pub fn pages(selector: &str) -> Result<Vec<String>, String> {
+    let chosen = parse_selectors(selector)?;
+    let named = |rule: &&&Rule| chosen.iter().any(|start| rule.id.starts_with(start.as_str()));
+    Ok(rules::all().iter().filter(named).map(|rule| rules::docs::page(rule)).collect())
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Who could write what is checked; they may configure its check, too.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     uid: Option<u32>,
     /// Everybody could: on some mounts all files look like that.

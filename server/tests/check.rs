@@ -204,6 +204,18 @@ fn rules_are_explained() {
     assert!(list.as_array().unwrap().iter().any(|r| r["id"] == "MVM201"));
     let unknown = run(&["explain", "MVM999"]);
     assert_eq!(unknown.status.code(), Some(2));
+    let err = |arguments: &[&str]| String::from_utf8_lossy(&run(arguments).stderr).into_owned();
+    assert!(
+        err(&["explain", "MVM5O1"]).contains("did you mean `MVM501`?"),
+        "{}",
+        err(&["explain", "MVM5O1"])
+    );
+    assert!(err(&["explain", "unpined-image"]).contains("did you mean `unpinned-image`?"));
+    let several = out(&run(&["explain", "MVM501-MVM503", "MVM7,unpinned-image"]));
+    for id in ["MVM501", "MVM502", "MVM503", "MVM701", "MVM705", "MVM201"] {
+        assert!(several.contains(&format!("# {id} ")), "{id}: {several}");
+    }
+    assert!(!several.contains("# MVM504 "), "{several}");
     assert_eq!(run(&["--no-such-option"]).status.code(), Some(2));
     assert_eq!(run(&["--fix"]).status.code(), Some(2), "--fix wants --check");
 }

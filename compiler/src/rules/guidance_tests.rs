@@ -63,6 +63,13 @@ fn guided() -> Vec<String> {
                 let (rest, head, prefix) =
                     (RESTS[at % RESTS.len()], HEADS[at % HEADS.len()], PREFIXES[at % PREFIXES.len()]);
                 let memory = [128, 256, 512, 2048][at % 4];
+                // Where several hosts are allowed, the guidance binds a secret to its own.
+                let environment = match network.contains("api.github.com") {
+                    true => environment
+                        .replace("-key\")", "-key\", hosts=[\"api.openai.com\"])")
+                        .replace("-url\")", "-url\", hosts=[\"files.example.com\"])"),
+                    false => (*environment).to_owned(),
+                };
                 all.push(format!(
                     "{prefix}\n\n@mvm.app(\n    name=\"tool-{at}\",\n    image={image},\n    \
                      resources=mvm.resources(cpu_cores={}, memory_mb={memory}),\n    network={network},\n    \

@@ -12,16 +12,16 @@ use crate::value::HelperCall;
 pub static RULE: Rule = Rule {
     id: "MVM505",
     name: "unbound-secret",
-    severity: Severity::Hint,
+    severity: Severity::Warning,
     confidence: Confidence::Low,
     fix: FixKind::Offer,
     cwe: Some(668),
     summary: "A secret may be sent to every host that the network allows",
     rationale: "With `hosts`, a secret is meant for those hosts alone, and a reviewer sees which. Without it, it may go wherever \
 the network lets the workload go. Where the network allows one destination, or none, the allowlist has bound the secret \
-already, and nothing is said: that is the SDK's own documented example. Where it allows several, this is a hint and no \
-warning, since `mvm.secret(\"name\")` follows the guidance as it stands, and which of the hosts a secret is for, only its \
-owner knows. Raise it with `severity = {MVM505 = \"warning\"}` where binding is house policy.",
+already, and nothing is said: that is the SDK's own documented example. Where it allows several, nobody can tell which of \
+them may have it, and one mistake sends it to any. Which one it is for, only its owner knows: the hosts are offered, the \
+likeliest first.",
     remedy: "Name the hosts: `mvm.secret(\"openai-api-key\", hosts=[\"api.openai.com\"])`.",
     examples: &[
         bad(r#"network=mvm.network(allow_https=["api.openai.com", "example.com"]),

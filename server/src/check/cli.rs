@@ -75,11 +75,11 @@ pub struct CheckOptions {
     #[arg(long, requires = "check", conflicts_with = "fix")]
     pub diff: bool,
 
-    /// Only these rules or ranges (`MVM5`), separated by commas.
+    /// Only these rules, groups (`MVM5`) or ranges (`MVM501-MVM505`), separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "RULES", requires = "check")]
     pub select: Vec<String>,
 
-    /// Not these rules or ranges, separated by commas.
+    /// Not these rules, groups or ranges, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "RULES", requires = "check")]
     pub ignore: Vec<String>,
 
@@ -151,10 +151,11 @@ pub struct CheckOptions {
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print the page of a rule.
+    /// Print the pages of rules.
     Explain {
-        /// The rule's id, `MVM201`.
-        rule: String,
+        /// Ids (`MVM201`), names, beginnings (`MVM5`) or ranges (`MVM501-MVM505`), separated by commas or blanks.
+        #[arg(required = true, value_delimiter = ',', value_name = "RULES")]
+        rules: Vec<String>,
     },
     /// List the rules.
     Rules {

@@ -7,7 +7,7 @@ use mvm_compiler::Severity;
 use serde_json::{Value, json};
 
 use super::print::{say, to_stdout};
-use super::{USAGE, checker, cli, report, schema, terminal};
+use super::{USAGE, cli, collect, report, schema, terminal};
 use crate::config::{Configs, Configured, Overrides};
 
 fn print(text: &str) -> u8 {
@@ -20,12 +20,18 @@ fn print(text: &str) -> u8 {
     }
 }
 
-/// `explain RULE`
-pub fn explain(rule: &str) -> u8 {
-    match crate::rule_docs::page(rule) {
-        Some(page) => print(&terminal::Look::choose(cli::Color::Auto, cli::Color::Never).markdown(&page)),
-        None => {
-            say(&format!("mvm-lsp: there is no rule `{}`; `mvm-lsp rules` lists them", terminal::safe(rule)));
+/// `explain RULES`
+pub fn explain(selectors: &[String]) -> u8 {
+    let look = terminal::Look::choose(cli::Color::Auto, cli::Color::Never);
+    let chosen: Result<Vec<Vec<String>>, String> =
+        selectors.iter().map(|text| crate::rule_docs::pages(text)).collect();
+    match chosen {
+        Ok(pages) => {
+            let pages: Vec<String> = pages.concat().iter().map(|page| look.markdown(page)).collect();
+            print(&pages.join("\n"))
+        }
+        Err(why) => {
+            say(&format!("mvm-lsp: {}", terminal::safe(&why)));
             USAGE
         }
     }
@@ -72,7 +78,7 @@ pub fn config(path: Option<PathBuf>, as_schema: bool, as_json: bool) -> u8 {
     }
     let path = path.unwrap_or_else(|| PathBuf::from("."));
     let absolute = match std::path::absolute(&path) {
-        Ok(path) => checker::normalized(&path),
+        Ok(path) => collect::normalized(&path),
         Err(e) => {
             say(&format!("mvm-lsp: finding {}: {e}", path.display()));
             return USAGE;
