@@ -111,6 +111,5 @@ pub fn analyze(text: &str, file: &FileContext, config: &Config, facts: &dyn Fact
     if memchr::memmem::find(text.as_bytes(), b"mvm").is_none() {
         return Analysis::default();
     }
-    let analysis = Document::new(text).analyze(file, config, facts);
-    std::sync::Arc::unwrap_or_clone(analysis)
+    Document::new(text).analyze_once(file, config, facts)
 }

@@ -28,6 +28,8 @@ pub(crate) struct Setting<'a> {
     pub file: &'a FileContext,
     pub config: &'a Config,
     pub facts: &'a dyn Facts,
+    /// The text is read once and no edits follow.
+    pub once: bool,
 }
 
 /// One run over the items of a text.
@@ -68,7 +70,7 @@ pub(crate) fn analysis(
             findings.extend(memory.plain(i).iter().map(|f| Bases(&place).resolve_finding(f)));
         }
     }
-    finish(text, parts, workload, findings, setting)
+    finish(text, items, parts, workload, findings, setting)
 }
 
 /// Items whose plain text is read at a time.
@@ -104,12 +106,13 @@ fn plain(text: &str, items: &[Item], memory: &mut Memory, module: &mut Module, c
 
 fn finish(
     text: &str,
+    items: &[Item],
     parts: Vec<Part>,
     workload: Option<workload::Statement>,
     mut findings: Vec<Finding>,
     setting: &Setting<'_>,
 ) -> Analysis {
-    let Setting { file, config, facts } = *setting;
+    let Setting { file, config, facts, .. } = *setting;
     let grouping = workload::group(text, &parts, workload, file, &mut findings);
     let declarations: Vec<PlacedDeclaration<'_>> = parts
         .iter()
@@ -118,7 +121,7 @@ fn finish(
         })
         .collect();
     if !declarations.is_empty() {
-        let context = FileRuleContext { text, declarations: &declarations, file, config, facts };
+        let context = FileRuleContext { text, items, declarations: &declarations, file, config, facts };
         rules::check_file(&context, &mut findings);
     }
     drop(declarations);
@@ -299,7 +302,7 @@ impl<'a> Run<'a> {
 
     /// Evaluates an item's declarations and runs the rules over them.
     fn evaluate(&self, task: &Task<'_>) -> Checked {
-        let Setting { file, config, facts } = *self.setting;
+        let Setting { file, config, facts, once } = *self.setting;
         let text = self.text_of(task.item);
         let parsed;
         let head = match task.head {
@@ -328,7 +331,7 @@ impl<'a> Run<'a> {
         }
         let facts = facts_used.load(Ordering::Relaxed).then(|| facts.revision());
         Checked {
-            declarations: item.declarations.into_iter().map(Outline::of).collect(),
+            declarations: item.declarations.into_iter().map(|d| Outline::of(d, once)).collect(),
             findings: findings.into_boxed_slice(),
             dependencies: item.dependencies.into_boxed_slice(),
             facts,

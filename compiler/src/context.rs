@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::declaration::Declaration;
 use crate::facts::Facts;
 use crate::finding::{Finding, TextRange};
+use crate::items::Item;
 use crate::outline::Outline;
 use crate::rules::tree::Tree;
 
@@ -58,6 +59,8 @@ impl<'a> RuleContext<'a> {
 pub struct FileRuleContext<'a> {
     /// The whole text.
     pub text: &'a str,
+    /// Its top-level statements.
+    pub items: &'a [Item],
     /// The declarations; their ranges are addresses: [`PlacedDeclaration::place`] them.
     pub declarations: &'a [PlacedDeclaration<'a>],
     /// Which file.

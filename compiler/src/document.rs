@@ -22,6 +22,8 @@ pub struct Document {
     next_epoch: u64,
     /// What the cached results were made with.
     setting: Option<(FileContext, Config)>,
+    /// It is analysed once.
+    once: bool,
 }
 
 impl Document {
@@ -30,6 +32,12 @@ impl Document {
         let mut document = Document { text: text.into(), ..Document::default() };
         document.split_again(0, 0, 0);
         document
+    }
+
+    /// Analyses it once, without a thought of edits.
+    pub(crate) fn analyze_once(mut self, file: &FileContext, config: &Config, facts: &dyn Facts) -> Analysis {
+        self.once = true;
+        Arc::unwrap_or_clone(self.analyze(file, config, facts))
     }
 
     /// The text.
@@ -118,7 +126,7 @@ impl Document {
     /// Analyses the text as it stands.
     pub fn analyze(&mut self, file: &FileContext, config: &Config, facts: &dyn Facts) -> Arc<Analysis> {
         let same = self.setting.as_ref().is_some_and(|(f, c)| f == file && c == config);
-        if !same {
+        if !same && !self.once {
             self.memory.forget();
             self.module = None;
             self.setting = Some((file.clone(), config.clone()));
@@ -130,7 +138,7 @@ impl Document {
             self.next_epoch += 1;
             Module::read(&self.text, &self.items, &self.memory, self.next_epoch)
         });
-        let setting = Setting { file, config, facts };
+        let setting = Setting { file, config, facts, once: self.once };
         let analysis = compose::analysis(&self.text, &self.items, &mut self.memory, &mut module, &setting);
         module.dead.clear();
         self.module = module.findings.is_empty().then_some(module);

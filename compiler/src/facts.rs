@@ -24,6 +24,21 @@ pub struct DirectoryEntry {
     pub name: String,
     /// What it is, links not followed.
     pub kind: EntryKind,
+    /// A file of text whose name says nothing else: of most names in a source no rule wants to know more.
+    plain: bool,
+}
+
+impl DirectoryEntry {
+    /// A name and what it is.
+    pub fn new(name: String, kind: EntryKind) -> Self {
+        let plain = kind == EntryKind::File && crate::rules::tree::is_plain(&name);
+        DirectoryEntry { name, kind, plain }
+    }
+
+    /// A regular file of text, and no name of a file that holds credentials?
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
 }
 
 /// What a name in a directory is, without its size or target.
@@ -55,7 +70,11 @@ pub trait Facts: Send + Sync {
             _ => EntryKind::Other,
         };
         let names = self.list(path, limit)?;
-        Some(names.into_iter().map(|name| DirectoryEntry { kind: kind(&name), name }).collect())
+        let entry = |name: String| {
+            let kind = kind(&name);
+            DirectoryEntry::new(name, kind)
+        };
+        Some(names.into_iter().map(entry).collect())
     }
     /// Text of a file of at most `limit` bytes (unsaved text wins in an editor).
     fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>>;

@@ -36,12 +36,22 @@ pub struct Outline {
     pub source: Box<str>,
     /// The function.
     pub function: Box<Function>,
-    /// The call, without the values that no rule over the file asks for.
+    /// The call; of a document that stays, without the values that no rule over the file asks for.
     call: HelperCall,
-    packed: Box<[u8]>,
+    lowered: Lowered,
+}
+
+/// The IR of a declaration as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+enum Lowered {
+    /// Of a document that stays: small.
+    Packed(Box<[u8]>),
+    /// Of a text that is read once: as it is.
+    Whole(Box<Unpacked>),
 }
 
 /// What is packed.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unpacked {
     pub app: App,
     pub volumes: Vec<Volume>,
@@ -49,16 +59,23 @@ pub(crate) struct Unpacked {
 }
 
 impl Outline {
-    /// Keeps of a declaration what will be asked for.
-    pub(crate) fn of(declaration: Declaration) -> Outline {
+    /// Keeps of a declaration what will be asked for; `once`: not for long.
+    pub(crate) fn of(declaration: Declaration, once: bool) -> Outline {
         let source = declaration.source().into();
         let name_range = declaration.range_of("/name");
-        let packed = pack(&declaration.app, &declaration.volumes, &declaration.pointers);
-        let Declaration { kind, decorator, mut call, function, app, incomplete, .. } = declaration;
+        let Declaration { kind, decorator, mut call, function, app, volumes, pointers, incomplete, .. } =
+            declaration;
+        let name = app.name.as_str().into();
+        let lowered = match once {
+            true => Lowered::Whole(Box::new(Unpacked { app, volumes, pointers })),
+            false => Lowered::Packed(pack(&app, &volumes, &pointers)),
+        };
         let ends = call.arguments.first().zip(call.arguments.last());
         let ends = ends.map(|(first, last)| (first.value.range.clone(), last.value.range.clone()));
-        call.arguments.retain(|a| KEPT.contains(&a.name));
-        call.shrink_to_fit();
+        if !once {
+            call.arguments.retain(|a| KEPT.contains(&a.name));
+            call.shrink_to_fit();
+        }
         Outline {
             kind,
             incomplete,
@@ -66,12 +83,12 @@ impl Outline {
             callee: call.callee.clone(),
             arguments_range: call.arguments_range.clone(),
             ends,
-            name: app.name.into(),
+            name,
             name_range,
             source,
             function: Box::new(function),
             call,
-            packed,
+            lowered,
         }
     }
 
@@ -88,7 +105,11 @@ impl Outline {
 
     /// The IR and its source map; `None` is never seen, since what is packed can be unpacked.
     pub(crate) fn unpack(&self) -> Option<Unpacked> {
-        let mut reader = Reader(&self.packed);
+        let packed = match &self.lowered {
+            Lowered::Packed(packed) => packed,
+            Lowered::Whole(whole) => return Some(Unpacked::clone(whole)),
+        };
+        let mut reader = Reader(packed);
         let ir = reader.text()?;
         let (app, volumes) = serde_json::from_str(ir).ok()?;
         let mut pointers: Pointers = Vec::with_capacity(reader.number()?);
@@ -200,11 +221,12 @@ mod tests {
                 kind: DeclarationKind::App, incomplete: false, decorator: 0..0, callee: 0..0, arguments_range: 0..0,
                 ends: None, name: "".into(), name_range: 0..0, source: "".into(), function: Box::default(),
                 call: HelperCall { helper: "app", callee: 0..0, arguments_range: 0..0, arguments: Vec::new() },
-                packed: pack(&app, &volumes, &pointers),
+                lowered: Lowered::Packed(pack(&app, &volumes, &pointers)),
             };
             let all = packed.unpack().unwrap();
             prop_assert_eq!((&all.app, &all.volumes, &all.pointers), (&app, &volumes, &pointers));
-            packed.packed = packed.packed[..packed.packed.len() - 1].into();
+            let bytes = pack(&app, &volumes, &pointers);
+            packed.lowered = Lowered::Packed(bytes[..bytes.len() - 1].into());
             prop_assert!(packed.unpack().is_none_or(|u| u.pointers != pointers || pointers.is_empty()));
         }
     }

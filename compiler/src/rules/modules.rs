@@ -22,6 +22,9 @@ pub enum Module {
 /// The source directory, as a declaration writes it, resolved.
 pub fn source_dir(path: &str, file: &FileContext) -> Option<PathBuf> {
     let base = file.path.as_ref()?.parent()?;
+    if path == "." && !base.as_os_str().as_encoded_bytes().windows(2).any(|two| two == b"/.") {
+        return Some(base.to_owned());
+    }
     // What MVM101 refuses and cannot be resolved anyway: the fix would make it this directory.
     let unresolvable = path.starts_with('~') || path.contains('$');
     Some(if unresolvable { base.to_owned() } else { normal(&base.join(path)) })
@@ -53,6 +56,20 @@ pub fn find(source: &Path, module: &str, facts: &dyn Facts) -> Module {
         Some(_) => Module::Missing(tried.to_vec()),
         None => Module::Unknown,
     }
+}
+
+/// Is there a `def` of this name at the margin? A quick look that answers nearly always.
+pub fn defines(text: &str, function: &str) -> bool {
+    let bytes = text.as_bytes();
+    let defined = |at: usize| {
+        let before = text[..at].strip_suffix("def ")?;
+        let line = before.strip_suffix("async ").unwrap_or(before);
+        let after = bytes.get(at + function.len())?;
+        Some((line.is_empty() || line.ends_with('\n')) && matches!(after, b'(' | b' ' | b'['))
+    };
+    !function.is_empty()
+        && memchr::memmem::find_iter(bytes, function)
+            .any(|at| text.is_char_boundary(at) && defined(at) == Some(true))
 }
 
 /// The names bound at the top level of Python text; `None` when a star-import may bind any.

@@ -128,10 +128,10 @@ fn private(tree: &Tree) -> Vec<String> {
         }
         _ => None,
     };
-    tree.entries().filter_map(one).take(MAX_FOUND).collect()
+    tree.notable().filter_map(one).take(MAX_FOUND).collect()
 }
 
-fn is_private(name: &str) -> bool {
+pub(super) fn is_private(name: &str) -> bool {
     let template = || ["example", "sample", "template", "dist", "test"].iter().any(|t| name.contains(t));
     let environment =
         || name == ".env" || name.starts_with(".env.") || name.ends_with(".env") && name.len() > 4;

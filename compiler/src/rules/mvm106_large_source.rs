@@ -40,7 +40,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     let (Some(path), Some(tree)) = (source.get("path"), ctx.tree()) else { return };
     // Small files are many and weigh little: only large ones are asked whether they are packaged.
     let mut large: Vec<(u64, String)> = Vec::new();
-    for (dir, entry) in tree.entries() {
+    for (dir, entry) in tree.notable() {
         if entry.kind != EntryKind::File || is_text(&entry.name) {
             continue;
         }
@@ -68,7 +68,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
 }
 
 /// What people write is never that large; asking for the size of each of a thousand files would be.
-fn is_text(name: &str) -> bool {
+pub(super) fn is_text(name: &str) -> bool {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     matches!(
         ending,

@@ -45,7 +45,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
         let outside = !normal(&parent.join(target)).starts_with(&tree.dir);
         (outside && tree.selects(dir, &path)).then_some(path)
     };
-    let links: Vec<String> = tree.entries().filter_map(leaves).take(20).collect();
+    let links: Vec<String> = tree.notable().filter_map(leaves).take(20).collect();
     let Some(first) = links.first() else { return };
     let more = match links.len() - 1 {
         0 => String::new(),

@@ -58,6 +58,9 @@ fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
                 },
                 None => continue,
             };
+            if modules::defines(text, function) {
+                continue;
+            }
             let Some(names) = modules::top_level(text) else { continue };
             if names.contains(&function) {
                 continue;

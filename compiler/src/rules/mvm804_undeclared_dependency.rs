@@ -11,7 +11,7 @@ use super::walk::{call, entrypoints, items, str_of};
 use crate::context::{FileRuleContext, Findings, PlacedDeclaration};
 use crate::facts::Facts;
 use crate::finding::{Edit, Severity, TextRange};
-use crate::items::{ItemKind, split};
+use crate::items::{Item, ItemKind};
 use crate::value::ValueKind;
 
 /// The rule.
@@ -47,7 +47,7 @@ fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
     let Some(source) = source_dir(&placed.declaration.source, ctx.file) else { return };
     let Some(own) = ctx.file.path.as_deref() else { return };
     let libraries = libraries(placed);
-    for (name, range) in imports(ctx.text) {
+    for (name, range) in imports(ctx.text, ctx.items) {
         let here = own.parent().unwrap_or(own);
         let known = is_standard(&name)
             || matches!(name.as_str(), "mvm" | "__future__")
@@ -128,15 +128,10 @@ fn is_local(name: &str, dir: &Path, facts: &dyn Facts) -> bool {
 }
 
 /// Top-level names of imports at the top level, each once: first place.
-fn imports(text: &str) -> Vec<(String, TextRange)> {
-    let mut end = text.len().min(LOOKED_AT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
+fn imports(text: &str, items: &[Item]) -> Vec<(String, TextRange)> {
     let mut found: Vec<(String, TextRange)> = Vec::new();
-    for item in split(text).into_iter().filter(|i| i.kind == ItemKind::Import) {
-        let body = &text[item.range()];
+    for item in items.iter().take_while(|i| i.start < LOOKED_AT).filter(|i| i.kind == ItemKind::Import) {
+        let body = text.get(item.range()).unwrap_or("");
         let (list, offset) = match body.strip_prefix("from") {
             Some(rest) => (rest.split(" import").next().unwrap_or(rest), 4),
             None => (body.strip_prefix("import").unwrap_or(""), 6),

@@ -76,11 +76,16 @@ impl Tree {
         self.directories.iter().flat_map(|d| d.entries.iter().map(move |e| (d, e)))
     }
 
+    /// Every entry that is more than a file of text, and its directory.
+    pub fn notable(&self) -> impl Iterator<Item = (&Directory, &DirectoryEntry)> {
+        self.entries().filter(|(_, entry)| !entry.is_plain())
+    }
+
     /// Is there a file of this path? No pattern: a name as it stands.
     pub fn has(&self, path: &str) -> bool {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let is = |(dir, e): (&Directory, &DirectoryEntry)| dir.path == parent && e.name == name;
-        !path.contains(['*', '?', '[', '{', '!', '\\']) && self.entries().any(is)
+        let holds = |dir: &Directory| dir.path == parent && find(&dir.entries, name);
+        !path.contains(['*', '?', '[', '{', '!', '\\']) && self.directories.iter().any(holds)
     }
 
     /// Is this file or link packaged?
@@ -92,6 +97,17 @@ impl Tree {
     pub fn enters(&self, directory: &Directory, path: &str) -> bool {
         self.selection.enters(path, directory.is_ignored(path, true))
     }
+}
+
+/// Is the name among entries, which are sorted?
+fn find(entries: &[DirectoryEntry], name: &str) -> bool {
+    entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).is_ok()
+}
+
+/// Of such a file no rule about the source wants to know more: it is text, which is never large, and its name is not one
+/// of those that hold credentials.
+pub(crate) fn is_plain(name: &str) -> bool {
+    super::mvm106_large_source::is_text(name) && !super::mvm103_packaged_credentials::is_private(name)
 }
 
 /// Directories of other programs, whose inside is nobody's source.
@@ -119,7 +135,7 @@ impl Walk<'_> {
         // A full answer may have been cut off.
         self.tree.whole &= entries.len() < self.left && entries.iter().all(|e| e.kind != EntryKind::Other);
         self.left = self.left.saturating_sub(entries.len());
-        for name in IGNORE_FILES.iter().filter(|n| entries.iter().any(|found| found.name == **n)) {
+        for name in IGNORE_FILES.iter().filter(|n| find(&entries, n)) {
             if let Some(bytes) = self.facts.read(&dir.join(name), 1 << 16) {
                 let file = IgnoreFile::parse(&String::from_utf8_lossy(&bytes));
                 ignores.push((path.clone(), Arc::new(file)));
