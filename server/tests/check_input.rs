@@ -66,6 +66,23 @@ fn what_cannot_be_entered_or_read_hides_nothing() {
     }
 }
 
+/// What root cannot read either.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_the_system_refuses_to_anybody_hides_nothing() {
+    let tree = Tree::new(&[("a.py", BAD)]);
+    symlink("round.py", tree.path("round.py")).unwrap();
+    let long = format!("{}.py", "n".repeat(300));
+    let result =
+        check(&tree, &["--output", "concise", "a.py", "/proc/self/mem", "round.py", &long, "a.py/b.py"]);
+    assert_eq!(result.status.code(), Some(2));
+    let text = out(&result);
+    assert!(text.contains("a.py:7:42: error[MVM003]"), "{text}");
+    for name in ["/proc/self/mem", "round.py", &long, "a.py/b.py"] {
+        assert!(text.contains(&format!("{name}: error: cannot be read: ")), "{name}: {text}");
+    }
+}
+
 #[test]
 fn files_of_100_mb_are_looked_through_and_passed_by() {
     let tree = Tree::new(&[("a.py", BAD)]);

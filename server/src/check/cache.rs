@@ -14,20 +14,18 @@ use mvm_compiler::{Finding, secrets};
 use sha2::{Digest, Sha256};
 
 use super::codec::{Reader, Writer};
-use super::facts::{Fact, World, first_bits, os_string};
+use super::facts::{Fact, World, first_bits};
 use super::mask;
 use super::report::fingerprint;
 use super::stamp::Stamp;
+use super::stored::{Index, Known, Stored, StoredResult};
 
-const MAGIC: &[u8; 8] = b"mvmchk01";
 /// Results that nobody asked for in so many days go.
 const KEPT_DAYS: u32 = 30;
 /// How seldom it is written down that a result was used.
 const USED_DAYS: u32 = 7;
 /// Results of one project at most.
 const MOST_RESULTS: usize = 200_000;
-/// Largest file that is read.
-const MOST_BYTES: u64 = 256 << 20;
 
 /// Content of a file that says nothing about us.
 pub const FOREIGN: u128 = 0;
@@ -48,24 +46,10 @@ pub struct Cache {
 pub struct Project {
     file: PathBuf,
     today: u32,
-    old: Stored,
+    old: Index,
     /// Whether the facts of `old` hold: not known yet, yes, no.
     holds: Vec<AtomicU8>,
     new: Mutex<New>,
-}
-
-#[derive(Default)]
-struct Stored {
-    facts: Vec<Arc<Fact>>,
-    files: HashMap<OsString, (Stamp, u128)>,
-    results: HashMap<Key, Result>,
-}
-
-#[derive(Clone)]
-struct Result {
-    day: u32,
-    facts: Box<[u32]>,
-    findings: Box<[u8]>,
 }
 
 /// A result, what it rests on, and its findings.
@@ -73,7 +57,7 @@ type Learnt = (Key, Vec<Arc<Fact>>, Box<[u8]>);
 
 #[derive(Default)]
 struct New {
-    files: Vec<(OsString, Stamp, u128)>,
+    files: Vec<(OsString, Known)>,
     results: Vec<Learnt>,
     used: Vec<Key>,
 }
@@ -99,17 +83,17 @@ impl Cache {
         }
         let name = fingerprint(&[&self.tool, &root.to_string_lossy()]);
         let file = self.directory.join(format!("{name}.results"));
-        let old = load(&file, &self.tool).unwrap_or_default();
+        let old = Index::load(&file, &self.tool).unwrap_or_default();
         let holds = old.facts.iter().map(|_| AtomicU8::new(0)).collect();
         let project = Arc::new(Project { file, today: self.today, old, holds, new: Mutex::default() });
         projects.insert(root.into(), Arc::clone(&project));
         project
     }
 
-    /// Keeps that a file of this stamp has this content.
-    pub fn learn_file(&self, project: &Project, path: &Path, stamp: Option<Stamp>, content: u128) {
-        if let Some(stamp) = stamp.filter(|s| s.is_settled(self.now)) {
-            locked(&project.new).files.push((path.into(), stamp, content));
+    /// Keeps what is known of a file of this stamp.
+    pub fn learn_file(&self, project: &Project, path: &Path, known: Known) {
+        if known.stamp.is_settled(self.now) {
+            locked(&project.new).files.push((path.into(), known));
         }
     }
 
@@ -131,7 +115,7 @@ impl Cache {
             return Ok(());
         }
         // What another run wrote since we began stays.
-        let mut stored = load(&project.file, &self.tool).unwrap_or_default();
+        let mut stored = Stored::load(&project.file, &self.tool).unwrap_or_default();
         let mut index: HashMap<Arc<Fact>, u32> =
             stored.facts.iter().enumerate().map(|(i, f)| (Arc::clone(f), i as u32)).collect();
         for (key, facts, findings) in new.results {
@@ -142,11 +126,9 @@ impl Cache {
                 })
             };
             let facts = facts.into_iter().map(&mut intern).collect();
-            stored.results.insert(key, Result { day: self.today, facts, findings });
+            stored.results.insert(key, StoredResult { day: self.today, facts, findings });
         }
-        for (path, stamp, content) in new.files {
-            stored.files.insert(path, (stamp, content));
-        }
+        stored.files.extend(new.files);
         for key in new.used {
             if let Some(result) = stored.results.get_mut(&key) {
                 result.day = self.today;
@@ -162,19 +144,18 @@ impl Cache {
 }
 
 impl Project {
-    /// The content of a file, if it has not been touched since it was read.
-    pub fn content(&self, path: &Path, stamp: Option<Stamp>) -> Option<u128> {
-        let (known, content) = self.old.files.get(path.as_os_str())?;
-        (Some(*known) == stamp).then_some(*content)
+    /// What is known of a file, if it has not been touched since it was read.
+    pub fn known(&self, path: &Path, stamp: Option<Stamp>) -> Option<Known> {
+        self.old.file(path).filter(|known| Some(known.stamp) == stamp)
     }
 
     /// The findings under a key, if every fact they rest on still holds.
     pub fn result(&self, key: Key, world: &World) -> Option<Vec<Finding>> {
         const YES: u8 = 1;
         const NO: u8 = 2;
-        let result = self.old.results.get(&key)?;
-        for index in &result.facts {
-            let (fact, state) = (self.old.facts.get(*index as usize)?, self.holds.get(*index as usize)?);
+        let (day, facts, findings) = self.old.result(key)?;
+        for index in facts {
+            let (fact, state) = (self.old.facts.get(index as usize)?, self.holds.get(index as usize)?);
             let known = match state.load(Ordering::Relaxed) {
                 0 => {
                     let holds = if world.holds(fact) { YES } else { NO };
@@ -187,8 +168,8 @@ impl Project {
                 return None;
             }
         }
-        let findings = Reader { bytes: &result.findings }.findings()?;
-        if result.day.saturating_add(USED_DAYS) < self.today {
+        let findings = Reader { bytes: findings }.findings()?;
+        if day.saturating_add(USED_DAYS) < self.today {
             locked(&self.new).used.push(key);
         }
         Some(findings)
@@ -214,16 +195,18 @@ pub fn content(bytes: &[u8]) -> u128 {
     first_bits(Sha256::new().chain_update(bytes)).max(FOREIGN + 1)
 }
 
+/// What a project's root and a configuration are called together.
+pub fn setting(root: Option<&Path>, config: u128) -> u128 {
+    let bytes = root.map_or(&b""[..], |root| root.as_os_str().as_encoded_bytes());
+    first_bits(Sha256::new().chain_update(config.to_le_bytes()).chain_update(bytes))
+}
+
 /// What a result is called.
-pub fn key(path: &Path, root: Option<&Path>, config: u128, content: u128) -> Key {
+pub fn key(path: &Path, setting: u128, content: u128) -> Key {
     let mut hasher = Sha256::new();
-    for part in [Some(path), root] {
-        let bytes = part.map_or(&b""[..], |p| p.as_os_str().as_encoded_bytes());
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    }
-    hasher.update(config.to_le_bytes());
+    hasher.update(setting.to_le_bytes());
     hasher.update(content.to_le_bytes());
+    hasher.update(path.as_os_str().as_encoded_bytes());
     first_bits(hasher)
 }
 
@@ -243,77 +226,4 @@ fn private_directory(directory: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory)
-}
-
-fn load(file: &Path, tool: &str) -> Option<Stored> {
-    let meta = fs::metadata(file).ok()?;
-    if !meta.is_file() || meta.len() > MOST_BYTES {
-        return None;
-    }
-    let bytes = fs::read(file).ok()?;
-    let mut reader = Reader { bytes: bytes.strip_prefix(MAGIC)? };
-    let sum = reader.u128()?;
-    if content(reader.bytes) != sum || reader.block()? != tool.as_bytes() {
-        return None;
-    }
-    Stored::read(&mut reader)
-}
-
-impl Stored {
-    fn read(reader: &mut Reader<'_>) -> Option<Stored> {
-        let n = reader.count(28)?;
-        let facts = (0..n).map(|_| Fact::read(reader).map(Arc::new)).collect::<Option<Vec<_>>>()?;
-        let n = reader.count(76)?;
-        let mut files = HashMap::with_capacity(n);
-        for _ in 0..n {
-            let path = os_string(reader.block()?)?;
-            files.insert(path, (Stamp::read(reader)?, reader.u128()?));
-        }
-        let n = reader.count(28)?;
-        let mut results = HashMap::with_capacity(n);
-        for _ in 0..n {
-            let (key, day, n) = (reader.u128()?, reader.u32()?, reader.count(4)?);
-            let index = |i: u32| ((i as usize) < facts.len()).then_some(i);
-            let facts = (0..n).map(|_| reader.u32().and_then(index)).collect::<Option<_>>()?;
-            results.insert(key, Result { day, facts, findings: reader.block()?.into() });
-        }
-        Some(Stored { facts, files, results })
-    }
-
-    fn bytes(&self, tool: &str) -> Vec<u8> {
-        let mut writer = Writer::default();
-        writer.block(tool.as_bytes());
-        // Facts that no result rests on any more go.
-        let mut place: Vec<Option<u32>> = vec![None; self.facts.len()];
-        let mut kept = Vec::new();
-        for index in self.results.values().flat_map(|r| r.facts.iter()) {
-            let slot = &mut place[*index as usize];
-            if slot.is_none() {
-                *slot = Some(kept.len() as u32);
-                kept.push(&self.facts[*index as usize]);
-            }
-        }
-        writer.size(kept.len());
-        kept.iter().for_each(|fact| fact.write(&mut writer));
-        writer.size(self.files.len());
-        for (path, (stamp, content)) in &self.files {
-            writer.block(path.as_encoded_bytes());
-            stamp.write(&mut writer);
-            writer.u128(*content);
-        }
-        writer.size(self.results.len());
-        for (key, result) in &self.results {
-            writer.u128(*key);
-            writer.u32(result.day);
-            writer.size(result.facts.len());
-            let places = result.facts.iter().filter_map(|i| place[*i as usize]);
-            places.for_each(|i| writer.u32(i));
-            writer.block(&result.findings);
-        }
-        let mut whole = Vec::with_capacity(writer.bytes.len() + 32);
-        whole.extend_from_slice(MAGIC);
-        whole.extend_from_slice(&content(&writer.bytes).to_le_bytes());
-        whole.extend_from_slice(&writer.bytes);
-        whole
-    }
 }

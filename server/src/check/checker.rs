@@ -1,28 +1,31 @@
 //! Checking one file: from the cache where nothing changed, else by reading and analysing it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mvm_compiler::config::relative_path;
 use mvm_compiler::project::ProjectError;
-use mvm_compiler::{FileContext, Finding};
+use mvm_compiler::{Config, FileContext, Finding};
 
-use super::cache::{self, Cache};
+use super::cache::{self, Cache, Project};
 use super::cli::CheckOptions;
+use super::collect::normalized;
 use super::facts::{Recorder, World};
+use super::ir;
 use super::report::FileReport;
 use super::stamp::{self, Contents, Stamp};
-use super::{atomic, diff, fix, ignores, ir};
+use super::stored::Known;
 use crate::config::{Configs, Configured};
 use crate::files;
 
 /// What every file is checked with.
 pub struct Checker<'a> {
-    options: &'a CheckOptions,
+    pub(super) options: &'a CheckOptions,
     configs: Mutex<Configs>,
     world: World,
     cache: Option<Cache>,
@@ -46,17 +49,36 @@ pub enum Found {
     Met,
 }
 
+/// What holds for the files of one directory. Each thread keeps that of the directory which it is in.
+#[derive(Default)]
+pub struct Place(Option<(OsString, Arc<Here>)>);
+
+struct Here {
+    configured: Configured,
+    /// Where results are kept, and what root and configuration are called there.
+    cache: OnceLock<(Arc<Project>, u128)>,
+}
+
 /// A file and what holds for it.
-struct Subject<'p> {
+pub(super) struct Subject<'p> {
     /// `None`: standard input without a name.
     given: Option<&'p Path>,
-    /// `None`: standard input without a name.
-    path: Option<PathBuf>,
-    context: FileContext,
-    configured: Configured,
+    /// Its path is `None` for standard input without a name.
+    pub(super) context: FileContext,
+    here: Arc<Here>,
     found: Found,
     /// Its text came from elsewhere than its path.
-    piped: bool,
+    pub(super) piped: bool,
+}
+
+impl Subject<'_> {
+    fn config(&self) -> &Config {
+        &self.here.configured.config
+    }
+
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        self.context.path.clone()
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -135,9 +157,20 @@ impl<'a> Checker<'a> {
         short.strip_prefix(".").unwrap_or(short)
     }
 
-    fn subject<'p>(&self, path: Option<&'p Path>, found: Found) -> Option<Subject<'p>> {
+    fn subject<'p>(&self, path: Option<&'p Path>, found: Found, place: &mut Place) -> Option<Subject<'p>> {
         let absolute = path.map(|p| self.absolute(p));
-        let configured = locked(&self.configs).of(absolute.as_deref(), &serde_json::Value::Null);
+        let directory = absolute.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).as_os_str();
+        let here = match &place.0 {
+            Some((known, here)) if known == directory => Arc::clone(here),
+            _ => {
+                let configured =
+                    locked(&self.configs).of_directory(Path::new(directory), &serde_json::Value::Null);
+                let here = Arc::new(Here { configured, cache: OnceLock::new() });
+                place.0 = Some((directory.to_owned(), Arc::clone(&here)));
+                here
+            }
+        };
+        let configured = &here.configured;
         if !configured.untrusted.is_empty() {
             locked(&self.untrusted).extend(configured.untrusted.iter().cloned());
         }
@@ -146,8 +179,8 @@ impl<'a> Checker<'a> {
             faults.entry(fault.file.clone()).or_insert_with(|| (Arc::clone(fault), 0)).1 += 1;
             return None;
         }
-        let context = FileContext { path: absolute.clone(), root: configured.root.clone() };
-        Some(Subject { given: path, path: absolute, context, configured, found, piped: false })
+        let context = FileContext { path: absolute, root: configured.root.clone() };
+        Some(Subject { given: path, context, here, found, piped: false })
     }
 
     /// A walk has ten thousand paths of the simplest form; the others are taken apart.
@@ -159,15 +192,18 @@ impl<'a> Checker<'a> {
         if odd || bytes.starts_with(b".") || bytes.is_empty() { normalized(&joined) } else { joined }
     }
 
-    fn shown(&self, subject: &Subject<'_>) -> String {
+    pub(super) fn shown(&self, subject: &Subject<'_>) -> String {
         subject.given.map_or_else(|| "<stdin>".to_owned(), |p| self.name(p))
     }
 
     /// `None`: vanished meanwhile, or its configuration cannot be used.
-    pub fn file(&self, path: &Path, found: Found) -> Option<FileReport> {
+    pub fn file(&self, path: &Path, found: Found, place: &mut Place) -> Option<FileReport> {
         self.seen.fetch_add(1, Ordering::Relaxed);
-        let subject = self.subject(Some(path), found)?;
-        let excluded = subject.configured.excluded && found == Found::Met;
+        let subject = self.subject(Some(path), found, place)?;
+        let config = subject.config();
+        let excluded = found == Found::Met
+            && !config.exclude.is_empty()
+            && config.excludes(&relative_path(&subject.context));
         let checked = if excluded { Ok(None) } else { self.try_file(&subject, path) };
         let report = match checked {
             Ok(Some(report)) if !report.is_empty() => report,
@@ -182,7 +218,7 @@ impl<'a> Checker<'a> {
             {
                 return None;
             }
-            Err(e) => FileReport::failed(self.shown(&subject), subject.path.clone(), e.to_string(), false),
+            Err(e) => FileReport::failed(self.shown(&subject), subject.path(), e.to_string(), false),
         };
         Some(self.finish(&subject, report, path))
     }
@@ -204,43 +240,51 @@ impl<'a> Checker<'a> {
         let is_ir = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
         let changes = self.options.fix || self.options.diff || self.options.add_ignores;
         let cache = self.cache.as_ref().filter(|_| !changes && !is_ir);
-        let (Some(cache), Some(absolute)) = (cache, &subject.path) else {
+        let (Some(cache), Some(absolute)) = (cache, &subject.context.path) else {
             return match stamp::read(path, met)?.0 {
                 Contents::Foreign => Ok(None),
                 Contents::Bytes(bytes) if is_ir => Ok(Some(self.ir(subject, &bytes))),
                 Contents::Bytes(bytes) => Ok(Some(self.check(subject, &files::decode(bytes)?))),
             };
         };
-        let project = cache.project(&self.cache_root(subject, absolute));
-        let config = subject.configured.print;
-        let root = subject.context.root.as_deref();
+        let (project, setting) = subject.here.cache.get_or_init(|| {
+            let root = subject.context.root.as_deref();
+            let setting = cache::setting(root, subject.here.configured.print);
+            (cache.project(&self.cache_root(subject, absolute)), setting)
+        });
+        let setting = *setting;
         let stamp = Stamp::of(&std::fs::metadata(path)?);
-        let known = project.content(absolute, stamp);
-        if known == Some(cache::FOREIGN) && met {
+        let known = project.known(absolute, stamp);
+        if met && known.is_some_and(|known| known.content == cache::FOREIGN) {
             return Ok(None);
         }
-        if let Some(content) = known.filter(|c| *c != cache::FOREIGN)
-            && let Some(findings) = project.result(cache::key(absolute, root, config, content), &self.world)
+        if let Some(known) = known.filter(|known| known.content != cache::FOREIGN)
+            && let Some(findings) = project.result(known.key(absolute, setting), &self.world)
         {
             if findings.is_empty() {
                 return Ok(None);
             }
             // The text is needed for excerpts, if it is still that text.
             if let (Contents::Bytes(bytes), _) = stamp::read(path, false)?
-                && cache::content(&bytes) == content
+                && cache::content(&bytes) == known.content
             {
                 return Ok(Some(self.report(subject, files::decode(bytes)?.into(), findings)));
             }
         }
         let (contents, stamp) = stamp::read(path, met)?;
+        let learn = |content, key| {
+            if let Some(stamp) = stamp {
+                cache.learn_file(project, absolute, Known { stamp, content, setting, key });
+            }
+        };
         let Contents::Bytes(bytes) = contents else {
-            cache.learn_file(&project, absolute, stamp, cache::FOREIGN);
+            learn(cache::FOREIGN, 0);
             return Ok(None);
         };
         let content = cache::content(&bytes);
         let source = files::decode(bytes)?;
-        cache.learn_file(&project, absolute, stamp, content);
-        let key = cache::key(absolute, root, config, content);
+        let key = cache::key(absolute, setting, content);
+        learn(content, key);
         if let Some(findings) = project.result(key, &self.world) {
             return Ok(Some(self.report(subject, source.into(), findings)));
         }
@@ -264,7 +308,7 @@ impl<'a> Checker<'a> {
     pub fn stdin(&self) -> FileReport {
         let named = self.options.stdin_filename.as_deref();
         let name = named.map_or_else(|| "<stdin>".to_owned(), |p| self.name(p));
-        let Some(mut subject) = self.subject(named, Found::Named) else {
+        let Some(mut subject) = self.subject(named, Found::Named, &mut Place::default()) else {
             return FileReport::new(name, None, "".into(), Vec::new());
         };
         subject.piped = true;
@@ -284,13 +328,13 @@ impl<'a> Checker<'a> {
     fn guarded(&self, subject: &Subject<'_>, work: impl FnOnce() -> FileReport) -> FileReport {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             let message = "made the checker fail; please report it with the file".to_owned();
-            FileReport::failed(self.shown(subject), subject.path.clone(), message, true)
+            FileReport::failed(self.shown(subject), subject.path(), message, true)
         })
     }
 
     fn ir(&self, subject: &Subject<'_>, bytes: &[u8]) -> FileReport {
         self.guarded(subject, || {
-            let (source, findings) = ir::check(bytes, &subject.context, &subject.configured.config);
+            let (source, findings) = ir::check(bytes, &subject.context, subject.config());
             self.report(subject, source, findings)
         })
     }
@@ -311,90 +355,22 @@ impl<'a> Checker<'a> {
     fn findings(&self, subject: &Subject<'_>, text: &str) -> (Vec<Finding>, Vec<Arc<super::facts::Fact>>) {
         // A link's own path leads to a link, not to this text.
         let regular = subject.found == Found::Met;
-        let own = subject.path.as_deref().filter(|_| regular).map(|path| (path, text));
+        let own = subject.context.path.as_deref().filter(|_| regular).map(|path| (path, text));
         let recorder = Recorder::new(&self.world, own);
-        let config = &subject.configured.config;
+        let config = subject.config();
         let found = mvm_compiler::analyze(text, &subject.context, config, &recorder).findings;
         (found, recorder.asked())
     }
 
-    fn fixed(
+    pub(super) fn report(
         &self,
         subject: &Subject<'_>,
-        source: &str,
-        findings: impl Fn(&str) -> Vec<Finding>,
+        source: Arc<str>,
+        mut findings: Vec<Finding>,
     ) -> FileReport {
-        let (text, fixed, left) = fix::until_stable(source, self.options.unsafe_fixes, &findings);
-        if self.options.diff {
-            let mut report = self.report(subject, source.into(), findings(source));
-            report.fixed = fixed;
-            report.diff = (fixed > 0).then(|| diff::unified(&self.shown(subject), source, &text));
-            return report;
-        }
-        let mut report = self.report(subject, text.as_str().into(), left);
-        report.fixed = fixed;
-        self.replaced(subject, source, text, fixed > 0, report)
-    }
-
-    fn ignored(
-        &self,
-        subject: &Subject<'_>,
-        source: &str,
-        findings: impl Fn(&str) -> Vec<Finding>,
-    ) -> FileReport {
-        let least = self.options.fail_on.into();
-        let (text, ignored, left) =
-            ignores::add(source, findings(source), least, self.options.reason.as_deref(), &findings);
-        let mut report = self.report(subject, text.as_str().into(), left);
-        report.ignored = ignored;
-        self.replaced(subject, source, text, ignored > 0, report)
-    }
-
-    /// Puts a new text in the place of the old one.
-    fn replaced(
-        &self,
-        subject: &Subject<'_>,
-        source: &str,
-        text: String,
-        changed: bool,
-        mut report: FileReport,
-    ) -> FileReport {
-        if subject.piped {
-            report.text = Some(text);
-            return report;
-        }
-        let Some(path) = subject.path.as_deref().filter(|_| changed) else { return report };
-        match atomic::exchange(path, source.as_bytes(), text.as_bytes()) {
-            Ok(()) => report,
-            Err(e) => {
-                let message = format!("cannot be changed in place (it is as it was): {e}");
-                let mut report =
-                    FileReport::failed(self.shown(subject), Some(path.to_owned()), message, false);
-                report.unwritten();
-                report
-            }
-        }
-    }
-
-    fn report(&self, subject: &Subject<'_>, source: Arc<str>, mut findings: Vec<Finding>) -> FileReport {
         findings.retain(|f| f.severity >= self.options.show.into());
         findings.sort_by(|a, b| (a.range.start, a.rule).cmp(&(b.range.start, b.rule)));
         let source = if findings.is_empty() { "".into() } else { source };
-        FileReport::new(self.shown(subject), subject.path.clone(), source, findings)
+        FileReport::new(self.shown(subject), subject.path(), source, findings)
     }
-}
-
-/// Without `.` and with `..` resolved by name: findings speak of paths as the user wrote them.
-pub fn normalized(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }

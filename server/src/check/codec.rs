@@ -82,6 +82,11 @@ impl<'a> Reader<'a> {
         Some(head)
     }
 
+    /// So many bytes.
+    pub fn skip(&mut self, n: usize) -> Option<&'a [u8]> {
+        self.take(n)
+    }
+
     /// A number.
     pub fn u32(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use globset::{GlobBuilder, GlobMatcher};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
-use super::checker::{Checker, Found};
+use super::checker::{Checker, Found, Place};
 use super::report::FileReport;
 
 /// Fewer named files than this are checked without a thread.
@@ -44,15 +44,17 @@ pub fn check_all(checker: &Checker<'_>, paths: &[PathBuf], threads: usize) -> Ve
 
 fn named(checker: &Checker<'_>, files: &[&Path], threads: usize, reports: &mut Vec<FileReport>) {
     if files.len() < PARALLEL || threads < 2 {
-        reports.extend(files.iter().filter_map(|path| checker.file(path, Found::Named)));
+        let mut place = Place::default();
+        reports.extend(files.iter().filter_map(|path| checker.file(path, Found::Named, &mut place)));
         return;
     }
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..threads.min(files.len()) {
             scope.spawn(|| {
+                let mut place = Place::default();
                 while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(report) = checker.file(path, Found::Named) {
+                    if let Some(report) = checker.file(path, Found::Named, &mut place) {
                         found.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                     }
                 }
@@ -79,10 +81,11 @@ fn walk(
     walk.build_parallel().run(|| {
         // Each thread keeps its own and hands them over at its end.
         let mut own = Batch { all: &found, own: Vec::new() };
+        let mut place = Place::default();
         Box::new(move |entry| {
             match entry {
                 Ok(entry) if is_python(&entry) && only.is_none_or(|g| g.is_match(plain(entry.path()))) => {
-                    own.own.extend(checker.file(entry.path(), Found::Met));
+                    own.own.extend(checker.file(entry.path(), Found::Met, &mut place));
                 }
                 Ok(_) => {}
                 Err(e) => own.own.extend(failed(checker, &e)),
@@ -152,4 +155,19 @@ fn pattern(checker: &Checker<'_>, path: &Path, threads: usize) -> Vec<FileReport
     let mut reports = Vec::new();
     walk(checker, &[&base], Some(&glob), threads, &mut reports);
     if reports.is_empty() { failed("matches no Python file".to_owned()) } else { reports }
+}
+
+/// Without `.` and with `..` resolved by name: findings speak of paths as the user wrote them.
+pub fn normalized(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
 }

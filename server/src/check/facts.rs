@@ -118,9 +118,8 @@ fn entries(path: &Path, limit: usize) -> Option<Arc<[DirectoryEntry]>> {
         _ => EntryKind::Other,
     };
     let found = fs::read_dir(path).ok()?.flatten().take(limit);
-    let mut found: Vec<DirectoryEntry> = found
-        .map(|e| DirectoryEntry { kind: kind(&e), name: e.file_name().to_string_lossy().into_owned() })
-        .collect();
+    let mut found: Vec<DirectoryEntry> =
+        found.map(|e| DirectoryEntry::new(e.file_name().to_string_lossy().into_owned(), kind(&e))).collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Some(found.into())
 }

@@ -4,6 +4,7 @@
 mod atomic;
 mod baseline;
 mod cache;
+mod change;
 mod checker;
 pub mod cli;
 mod codec;
@@ -26,6 +27,7 @@ mod sarif;
 pub mod schema;
 mod show;
 mod stamp;
+mod stored;
 mod terminal;
 mod watch;
 mod xml;
@@ -129,7 +131,7 @@ fn named_config(path: &Path) -> Result<ProjectConfig, String> {
     let text = crate::files::read_source(&path).map_err(|e| format!("{} {e}", path.display()))?;
     let config = project::parse(&path, &text).map_err(|e| e.to_string())?;
     let config = config.ok_or_else(|| format!("{} says nothing about the check", path.display()))?;
-    Ok(ProjectConfig { config, file: checker::normalized(&path) })
+    Ok(ProjectConfig { config, file: collect::normalized(&path) })
 }
 
 fn cache(options: &CheckOptions) -> Option<Cache> {

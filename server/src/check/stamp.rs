@@ -26,6 +26,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Bytes of one.
+    pub const SIZE: usize = 56;
+
     /// Of a file.
     #[cfg(unix)]
     pub fn of(meta: &Metadata) -> Option<Stamp> {
