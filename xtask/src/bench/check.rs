@@ -1,5 +1,6 @@
 //! `mvm-lsp --check` over many files, beside `ruff` from its wheel on the same files in the same run. Times are the
-//! best of several, taken in turns: what else the machine does falls on both.
+//! best of several, taken in turns: what else the machine does falls on both. The processor time of all threads is told
+//! beside the time that passes: the goals are about the latter.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,18 +50,26 @@ pub fn check(bench: &Bench) -> Result<Vec<Row>> {
     let (one, two) =
         pair(|| run(&all, &["--no-cache", "--jobs", "1"]), || run(&all, &["--no-cache", "--jobs", "2"]))?;
     let (halves, wholes) = pair(|| run(&half, &["--no-cache"]), || run(&all, &["--no-cache"]))?;
+    let cold_used = pair_of(used, || run(&all, &["--no-cache"]), || rival(&["--no-cache"]))?;
+    let cached_used =
+        pair_of(used, || run(&all, &["--cache-dir", &kept]), || rival(&["--cache-dir", &theirs]))?;
     let memory = memory(&run(&all, &["--no-cache"]))?;
     let memory_cached = memory.max(self::memory(&run(&all, &["--cache-dir", &kept]))?);
 
     let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
     let figure = |t: Duration| format!("{:.0} ms", millis(t));
+    let both = |(ours, theirs): (Duration, Duration)| {
+        format!("{:.0} ms, ruff {:.0} ms: {:.2} ×", millis(ours), millis(theirs), ratio(ours, theirs))
+    };
     Ok(vec![
         Row::plain(format!("check: {FILES} files cold"), figure(cold.0)),
         Row::plain(format!("{RUFF} --select S --no-cache"), figure(cold.1)),
         Row::at_most("cold, over ruff", ratio(cold.0, cold.1), 1.5, " ×"),
+        Row::plain("cold, processor time", both(cold_used)),
         Row::plain("check: cached", figure(cached.0)),
         Row::plain(format!("{RUFF}, cached"), figure(cached.1)),
         Row::at_most("cached, over ruff", ratio(cached.0, cached.1), 1.0, " ×"),
+        Row::plain("cached, processor time", both(cached_used)),
         Row::at_most("cold where 1 % mention mvm", sparse.as_secs_f64(), 0.10, " s"),
         Row::at_most("memory", memory_cached, 100.0, " MB"),
         Row::at_most("twice the files take", ratio(wholes, halves), 2.3, " ×"),
@@ -70,10 +79,19 @@ pub fn check(bench: &Bench) -> Result<Vec<Row>> {
 
 /// The best times of two commands that take turns.
 fn pair(a: impl Fn() -> Command, b: impl Fn() -> Command) -> Result<(Duration, Duration)> {
+    pair_of(time, a, b)
+}
+
+/// The same with another measure.
+fn pair_of(
+    measure: fn(&mut Command) -> Result<Duration>,
+    a: impl Fn() -> Command,
+    b: impl Fn() -> Command,
+) -> Result<(Duration, Duration)> {
     let mut times = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
-        times.0 = times.0.min(time(&mut a())?);
-        times.1 = times.1.min(time(&mut b())?);
+        times.0 = times.0.min(measure(&mut a())?);
+        times.1 = times.1.min(measure(&mut b())?);
     }
     Ok(times)
 }
@@ -93,18 +111,30 @@ fn time(command: &mut Command) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
+/// The processor time of a command, the system's included.
+fn used(command: &mut Command) -> Result<Duration> {
+    resources(command, "usage.ru_utime + usage.ru_stime").map(Duration::from_secs_f64)
+}
+
 /// The most memory that a command held, in MB.
 fn memory(command: &Command) -> Result<f64> {
-    const SCRIPT: &str = "import resource, subprocess, sys\n\
-        subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n\
-        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    resources(command, "usage.ru_maxrss * 1024 / 1e6")
+}
+
+/// What a command used of the machine, by the figures that the system keeps of it.
+fn resources(command: &Command, figure: &str) -> Result<f64> {
+    let script = format!(
+        "import resource, subprocess, sys\n\
+         subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n\
+         usage = resource.getrusage(resource.RUSAGE_CHILDREN)\n\
+         print({figure})"
+    );
     let mut measured = Command::new("python3");
-    measured.args(["-c", SCRIPT]).arg(command.get_program()).args(command.get_args());
+    measured.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
     if let Some(directory) = command.get_current_dir() {
         measured.current_dir(directory);
     }
-    let kib: f64 = sh::capture(&mut measured)?.trim().parse()?;
-    Ok(kib * 1024.0 / 1e6)
+    Ok(sh::capture(&mut measured)?.trim().parse()?)
 }
 
 /// Ruff in an environment of its own, which stays.
