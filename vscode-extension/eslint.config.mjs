@@ -18,11 +18,11 @@ export default ts.config(
     },
   },
   {
-    files: ['e2e/neighbours/*.js'],
+    files: ['e2e/neighbours/*.js', 'e2e/inside/*.js'],
     languageOptions: { globals: { require: 'readonly', exports: 'readonly', process: 'readonly' } },
   },
   {
     files: ['**/*.mjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly', document: 'readonly', window: 'readonly', Buffer: 'readonly', fetch: 'readonly', performance: 'readonly', navigator: 'readonly' } },
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly', document: 'readonly', window: 'readonly', Buffer: 'readonly', fetch: 'readonly', AbortSignal: 'readonly', performance: 'readonly', navigator: 'readonly' } },
   },
 );

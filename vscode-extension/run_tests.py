@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""Compiles, lints, tests and packs the extension, then tests it in VS Code's own workbench: run_tests.py [NAME OF A TEST…]
+"""Compiles, lints, tests and packs the extension, then tests it in VS Code's own workbench.
 
-`run_tests.py --pack SERVER DIRECTORY` packs only, with that server and the programs beside it inside.
+run_tests.py [--programs DIRECTORY] [--no-boot] [NAME OF A TEST…]
+run_tests.py --pack SERVER DIRECTORY
+
+`--programs` is where the built programs lie; without it they are built. `--no-boot` leaves out real guests and the
+servers of other extensions. `--pack` packs only, with that server and the programs beside it inside.
 
 Packages come from the lock file into `node_modules`, code-server into `target/code-server`, once each: the second run
 needs no network. Needs node 20 or newer with npm, chromium, ripgrep, a C++ compiler and make.
@@ -9,6 +13,7 @@ needs no network. Needs node 20 or newer with npm, chromium, ripgrep, a C++ comp
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -53,25 +58,49 @@ def packages() -> None:
         stamp.write_text(key)
 
 
+def code_server() -> subprocess.Popen[bytes]:
+    """Begins to install code-server, where it is not: its native modules are compiled while other things are done."""
+    return subprocess.Popen(("bash", "e2e/install.sh", str(TARGET / "code-server")), cwd=HERE, stdin=subprocess.DEVNULL)
+
+
+def pack(server: Path, directory: Path) -> None:
+    """Packs the extension for this platform."""
+    version = json.loads((HERE / "package.json").read_text())["version"]
+    target = f"linux-{'arm64' if platform.machine() == 'aarch64' else 'x64'}"
+    out = directory / f"mvm-{target}-{version}.vsix"
+    run("node", "scripts/package.mjs", "--server", str(server), "--target", target, "--out", str(out))
+
+
 def main() -> None:
     """Everything, cheapest first."""
-    packing = sys.argv[1:2] == ["--pack"]
-    needed = ("node", "npm") if packing else ("node", "npm", "rg", "make", "c++", os.environ.get("CHROMIUM", "chromium"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", type=Path)
+    parser.add_argument("--no-boot", action="store_true")
+    parser.add_argument("--pack", type=Path, nargs=2, metavar=("SERVER", "DIRECTORY"))
+    parser.add_argument("tests", nargs="*")
+    given = parser.parse_args()
+    needed = ("node", "npm") if given.pack else ("node", "npm", "rg", "make", "c++", os.environ.get("CHROMIUM", "chromium"))
     missing = [name for name in needed if shutil.which(name) is None]
     if missing:
         sys.exit(f"needed and not found: {', '.join(missing)}")
     newer_node()
-    packages()
-    if packing:
-        server, directory = map(Path, sys.argv[2:4])
-        version = json.loads((HERE / "package.json").read_text())["version"]
-        out = directory / f"mvm-linux-{'arm64' if platform.machine() == 'aarch64' else 'x64'}-{version}.vsix"
-        run("node", "scripts/package.mjs", "--server", str(server), "--out", str(out))
+    if given.pack:
+        packages()
+        pack(*given.pack)
         return
-    for script in ("compile", "lint", "test"):
-        run("npm", "run", "--silent", script)
-    run(os.environ.get("CARGO") or "cargo", "build", "--quiet", "-p", "mvm-lsp", "-p", "mvmctl", cwd=REPOSITORY)
-    run("node", "e2e/run.mjs", *sys.argv[1:], CARGO_TARGET_DIR=str(TARGET))
+    installing = code_server()
+    try:
+        packages()
+        for script in ("compile", "lint", "test"):
+            run("npm", "run", "--silent", script)
+        if given.programs is None:
+            run(os.environ.get("CARGO") or "cargo", "xtask", "build", cwd=REPOSITORY)
+    finally:
+        if installing.wait():
+            sys.exit("code-server was not installed; what it said stands above")
+    programs = given.programs or TARGET / "debug"
+    options = ("--server", str(programs / "mvm-lsp"), *(("--no-boot",) if given.no_boot else ()))
+    run("node", "e2e/run.mjs", *options, *given.tests, CARGO_TARGET_DIR=str(TARGET))
 
 
 if __name__ == "__main__":

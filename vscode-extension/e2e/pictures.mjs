@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { packed } from './pack.mjs';
+import { THEMES } from './tests/editing.mjs';
 import { Workbench, eventually } from './workbench.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -13,16 +15,10 @@ mkdirSync(media, { recursive: true });
 const codeServer = join(target, 'code-server');
 execFileSync('bash', [join(here, 'install.sh'), codeServer], { stdio: 'inherit' });
 
-/** Changes the theme, and waits until the page has it. */
-async function toggle(bench, frame, theme) {
-  await bench.command('Preferences: Toggle between Light/Dark Themes');
-  await eventually(`the page is ${theme}`, async () => (await frame.locator('body').getAttribute('class')).includes(`vscode-${theme}`));
-  await bench.quiet();
-}
-
 const bench = await Workbench.start({
   codeServer,
   vsix: join(target, 'mvm.vsix'),
+  inside: await packed('inside', target),
   examples: join(repository, 'examples'),
   cache: join(target, 'e2e-cache'),
   artefacts: media,
@@ -39,10 +35,9 @@ const bench = await Workbench.start({
 });
 try {
   await bench.page.setViewportSize({ width: 1280, height: 760 });
-  await bench.show(bench.folder);
   await bench.open('agent-tool/tool.py');
   await bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().waitFor();
-  await bench.command('View: Toggle Primary Side Bar Visibility');
+  await bench.run('workbench.action.toggleSidebarVisibility');
   const frame = await bench.preview();
   await bench.shows(frame, 'agent-tool');
   await bench.goInto('agent-tool/tool.py', '"api.openai.com"]');
@@ -56,7 +51,8 @@ try {
   await frame.locator('#run').click();
   await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('"words": 9'), 400_000);
   await bench.quiet();
-  await toggle(bench, frame, 'light');
+  await bench.theme(THEMES.light, frame, 'light');
+  await bench.quiet();
   await bench.screenshot('run-light');
   await bench.open('insecure/insecure.py');
   await bench.goInto('insecure/insecure.py', '@mvm.app');

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { neighbours as neighboursOf } from './neighbours/pack.mjs';
+import { packed } from './pack.mjs';
 import { Workbench } from './workbench.mjs';
 import { bare } from './tests/bare.mjs';
 import { editing } from './tests/editing.mjs';
@@ -40,6 +41,7 @@ if (vsix === undefined) {
 const suite = {
   codeServer,
   vsix,
+  inside: await packed('inside', target),
   server,
   boot: given['no-boot'] !== true,
   examples: join(repository, 'examples'),
@@ -53,50 +55,57 @@ let passed = 0;
 let failed = 0;
 
 /** So many failures are enough to look into: each takes the whole patience. */
-const MOST = 4;
+const MOST = 3;
 const wanted = (name) => only.length === 0 || only.some((word) => name.includes(word));
 
-/** Runs tests one after the other, in the window of one workbench. */
-async function run(bench, tests) {
-  for (const [name, test] of Object.entries(tests)) {
-    if (!wanted(name)) {
-      continue;
-    }
-    if (failed >= MOST) {
-      console.log('     too much has failed: the rest is not run');
-      return;
-    }
-    const start = performance.now();
-    try {
-      await test(bench);
-      passed += 1;
-      console.log(`ok   ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-    } catch (error) {
-      failed += 1;
-      console.log(`FAIL ${name}\n${error.stack}`);
-      await bench.screenshot(`failed-${failed}`);
-      await bench.tidy().catch((why) => console.log(`     and the workbench does not recover: ${why.message}`));
-    }
+/** Runs one test from the beginning on; says what was seen when it fails. */
+async function ends(bench, name, test) {
+  const start = performance.now();
+  try {
+    await bench.begin();
+    await test(bench);
+    passed += 1;
+    console.log(`ok   ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+    return true;
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}\n${error.stack}\n${await bench.seen(`failed-${failed}`)}`);
+    return false;
   }
 }
 
-// Each with a workbench of its own; what was asked for by name alone starts only those that have it.
-const benches = [
-  [{}, (bench) => ({ ...first(bench), ...editing(suite), ...preview(suite), ...servers(suite), ...running(suite) })],
-  [{ trust: true }, (bench) => untrusted(bench)],
-  [{ lacks: /^qemu-system-/, settings: { 'mvm.hypervisor': 'qemu' } }, () => bare(suite)],
-  ...(suite.boot ? [[await neighboursOf(target), () => neighbours(suite)]] : []),
-];
-for (const [options, make] of benches) {
-  if (failed >= MOST || !Object.keys(make({})).some(wanted)) {
-    continue;
-  }
-  const bench = await Workbench.start({ ...suite, ...options });
+/** Runs tests in the window of one workbench; after one that failed the next has a new one. */
+async function run(options, tests) {
+  let bench;
   try {
-    await run(bench, make(bench));
+    for (const [name, test] of Object.entries(tests).filter(([one]) => wanted(one))) {
+      if (failed >= MOST) {
+        console.log('     too much has failed: the rest is not run');
+        return;
+      }
+      bench ??= await Workbench.start({ ...suite, ...options });
+      if (!(await ends(bench, name, test))) {
+        await bench.stop();
+        bench = undefined;
+      }
+    }
   } finally {
-    await bench.stop();
+    await bench?.stop();
   }
+}
+
+// Whoever gives up leaves nothing behind.
+process.on('SIGINT', () => process.exit(130));
+process.on('SIGTERM', () => process.exit(143));
+
+/** Tests on the examples. */
+const home = (tests) => Object.fromEntries(Object.entries(tests).map(([name, test]) => [name, (bench) => bench.in(bench.folder).then(() => test(bench))]));
+
+await run({}, { ...first, ...home({ ...editing(suite), ...running(suite) }), ...preview(suite), ...servers(suite) });
+await run({ trust: true }, untrusted);
+await run({ lacks: /^qemu-system-/, settings: { 'mvm.hypervisor': 'qemu' } }, home(bare(suite)));
+if (suite.boot && Object.keys(neighbours(suite)).some(wanted)) {
+  await run(await neighboursOf(target), neighbours(suite));
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);

@@ -11,7 +11,7 @@ if (tests) {
   await build({ ...node, entryPoints, outdir: 'out/test', sourcemap: 'inline', alias: { vscode: './test/vscode.ts' }, external: [] });
 } else {
   // The library's client is a file of its own: a window without a declaration never reads it.
-  await build({ ...node, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js', minify: true, external: ['vscode', './client.js'] });
+  await build({ ...node, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js', minify: true, external: ['vscode', './client.js'], supported: { 'dynamic-import': false } });
   await build({ ...node, entryPoints: ['src/client.ts'], outfile: 'dist/client.js', minify: true });
   const page = { ...common, platform: 'browser', target: 'es2022', minify: true };
   await build({ ...page, entryPoints: ['src/webview/page.ts'], outfile: 'dist/webview.js' });

@@ -41,6 +41,7 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
       vscode.window.onDidChangeTextEditorSelection((event) => this.follow(event.textEditor)),
       vscode.window.onDidChangeActiveTextEditor((editor) => this.editorChanged(editor)),
       server.onDidChange(() => this.serverChanged()),
+      vscode.languages.onDidChangeDiagnostics(() => this.count()),
       vscode.window.registerWebviewPanelSerializer(TYPE, this),
     );
   }
@@ -138,6 +139,8 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
     panel.webview.html = page(panel.webview, root);
     panel.webview.onDidReceiveMessage((message: FromPage) => this.received(message));
     panel.onDidDispose(() => this.closed());
+    // Behind another tab the page is gone; it says so when it is there again.
+    panel.onDidChangeViewState(() => (this.ready &&= panel.visible));
     return panel;
   }
 
@@ -145,13 +148,17 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
     this.panel = undefined;
     this.ready = false;
     vscode.window.visibleTextEditors.forEach((editor) => editor.setDecorations(this.mark, []));
-    void this.unsubscribe();
+    const before = this.shown?.uri;
+    this.shown = undefined;
+    this.unsubscribe(this.server.current, before);
   }
 
   private async subscribe(client: LanguageClient, uri: vscode.Uri): Promise<void> {
-    if (this.shown?.uri.toString() !== uri.toString()) {
-      await this.unsubscribe();
+    // At once: whoever asks next, while the server is still asked, is the last, and has the last word.
+    const before = this.shown?.uri;
+    if (before?.toString() !== uri.toString()) {
       this.shown = { uri, answer: undefined };
+      this.unsubscribe(client, before);
     }
     try {
       const answer = await client.sendRequest<WorkloadIr>('mvm/workloadIr', { textDocument: { uri: uri.toString() }, subscribe: true });
@@ -161,13 +168,10 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
     }
   }
 
-  private async unsubscribe(): Promise<void> {
-    const before = this.shown;
-    this.shown = undefined;
-    if (before && this.server.state !== 'failed' && this.server.state !== 'idle') {
-      const client = await this.server.get();
-      const params = { textDocument: { uri: before.uri.toString() }, subscribe: false };
-      await client?.sendRequest('mvm/workloadIr', params).catch((error: unknown) => this.server.log.warn(String(error)));
+  private unsubscribe(client: LanguageClient | undefined, uri: vscode.Uri | undefined): void {
+    if (client && uri) {
+      const params = { textDocument: { uri: uri.toString() }, subscribe: false };
+      client.sendRequest('mvm/workloadIr', params).catch((error: unknown) => this.server.log.warn(String(error)));
     }
   }
 
@@ -185,6 +189,7 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
     }
     const { uri, answer } = this.shown;
     this.post({ type: 'ir', uri: uri.toString(), file: vscode.workspace.asRelativePath(uri), answer });
+    this.count();
     const [form, result] = [this.forms.get(uri.toString()), this.results.get(uri.toString())];
     if (form) {
       this.post({ type: 'form', form, focus: false });
@@ -196,6 +201,13 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
     const editor = vscode.window.visibleTextEditors.find((one) => one.document.uri.toString() === uri.toString());
     if (editor) {
       this.follow(editor);
+    }
+  }
+
+  /** Tells the page how many findings there are. */
+  private count(): void {
+    if (this.panel && this.shown?.answer) {
+      this.post({ type: 'findings', ...findingsOf(this.shown.uri) });
     }
   }
 
@@ -272,6 +284,12 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
       case 'stop':
         this.command('mvm.stop', { name: message.name });
         break;
+      case 'place':
+        void this.goTo(toRange(message.range));
+        break;
+      case 'restart':
+        void this.server.restart();
+        break;
       case 'problems':
         void vscode.commands.executeCommand('workbench.actions.view.problems');
         break;
@@ -282,16 +300,28 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
   private async reveal(workload: number, pointer: string): Promise<void> {
     const map = this.shown?.answer?.workloads[workload]?.sourceMap;
     const entry = map && entryFor(map, pointer);
-    if (!this.shown || !entry) {
+    if (entry) {
+      await this.goTo(toRange(entry.range));
+    }
+  }
+
+  private async goTo(range: vscode.Range): Promise<void> {
+    if (!this.shown) {
       return;
     }
-    const range = toRange(entry.range);
     const open = vscode.window.visibleTextEditors.find((one) => one.document.uri.toString() === this.shown?.uri.toString());
     const editor = await vscode.window.showTextDocument(this.shown.uri, { viewColumn: open?.viewColumn ?? vscode.ViewColumn.One });
     editor.selection = new vscode.Selection(range.start, range.start);
     editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
     editor.setDecorations(this.mark, [range]);
   }
+}
+
+/** How many findings of ours a file has. */
+export function findingsOf(uri: vscode.Uri): { errors: number; warnings: number } {
+  const severities = vscode.languages.getDiagnostics(uri).filter((one) => one.source?.startsWith('mvm')).map((one) => one.severity);
+  const count = (wanted: vscode.DiagnosticSeverity): number => severities.filter((one) => one === wanted).length;
+  return { errors: count(vscode.DiagnosticSeverity.Error), warnings: count(vscode.DiagnosticSeverity.Warning) };
 }
 
 /** The file that a page showed, by what it kept for itself. */

@@ -94,6 +94,7 @@ export interface ShownForm {
 export type ToPage =
   | { type: 'ir'; uri: string; file: string; answer: WorkloadIr }
   | { type: 'gone'; file: string; reason: string }
+  | { type: 'findings'; errors: number; warnings: number }
   | { type: 'reveal'; workload: number; pointer: string }
   | { type: 'form'; form: ShownForm; focus: boolean }
   | { type: 'running'; name: string | undefined }
@@ -107,4 +108,6 @@ export type FromPage =
   | { type: 'call'; name: string; function: string | undefined; arguments: Json }
   | { type: 'again'; name: string }
   | { type: 'stop'; name: string }
+  | { type: 'place'; range: Range }
+  | { type: 'restart' }
   | { type: 'problems' };

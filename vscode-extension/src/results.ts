@@ -4,6 +4,12 @@ import { text } from './ir';
 import { bounded, plain } from './output';
 import type { JobResult, Json, ShownForm, ShownResult } from './protocol';
 
+/** How many findings there are, in words. */
+export function counted(errors: number, warnings: number): string {
+  const some = (count: number, one: string): string[] => (count === 0 ? [] : [`${count} ${one}${count === 1 ? '' : 's'}`]);
+  return [...some(errors, 'error'), ...some(warnings, 'warning')].join(', ') || 'no findings';
+}
+
 /** A declaration with its functions. */
 export interface Declared extends ShownForm {
   workload: string;

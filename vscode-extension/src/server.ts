@@ -1,6 +1,6 @@
 /** The client of mvm-lsp: started where a Python file mentions mvm, restarted when it ends, left alone when it loops. */
 
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
 
 import * as vscode from 'vscode';
 import type { LanguageClient, LanguageClientOptions, ServerOptions } from 'vscode-languageclient/node';
@@ -26,6 +26,7 @@ export class Server implements vscode.Disposable {
   /** What the server wrote last on standard error. */
   private words = '';
   private starting: Promise<void> | undefined;
+  private stopping: Promise<void> | undefined;
   private readonly crashes = new Crashes();
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly hooks: ((client: LanguageClient) => void)[] = [];
@@ -49,10 +50,16 @@ export class Server implements vscode.Disposable {
 
   /** The running client; starts one when there is none. */
   async get(): Promise<LanguageClient | undefined> {
+    await this.stopping; // One that is about to end answers nobody.
     if (this.state !== 'ready' && this.state !== 'late') {
       await this.start();
     }
     return this.client;
+  }
+
+  /** The client, where it runs now. */
+  get current(): LanguageClient | undefined {
+    return this.stopping === undefined && (this.state === 'ready' || this.state === 'late') ? this.client : undefined;
   }
 
   start(): Promise<void> {
@@ -69,7 +76,14 @@ export class Server implements vscode.Disposable {
     await this.start();
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.stopping ??= this.stopNow().finally(() => {
+      this.stopping = undefined;
+    });
+    return this.stopping;
+  }
+
+  private async stopNow(): Promise<void> {
     await this.starting;
     await this.drop(this.client);
     this.set('idle');
@@ -117,11 +131,18 @@ export class Server implements vscode.Disposable {
       return;
     }
     const { path, from } = this.located;
+    const began = performance.now();
     this.set('starting');
     this.log.info(`starting ${path} (${from})`);
-    // Read when it is needed: it is much larger than all the rest, and most windows need none of it.
+    const child = this.spawn(path);
+    if (typeof child === 'string') {
+      this.fail(child);
+      return;
+    }
+    // It starts while the library is read, which is much larger than all the rest and which most windows never need. The
+    // build makes this a `require`: no event of the process is lost before the client listens.
     const library = await import('./client.js');
-    const options: ServerOptions = () => Promise.resolve(this.spawn(path));
+    const options: ServerOptions = () => Promise.resolve(child);
     const client: Client = new library.Client('mvm', 'mvm', options, this.options(library, () => this.closed(client)));
     this.client = client;
     this.hooks.forEach((hook) => hook(client));
@@ -133,15 +154,25 @@ export class Server implements vscode.Disposable {
       await this.drop(client);
       this.fail(problem);
     } else {
+      this.log.info(`ready ${Math.round(performance.now() - began)} ms after the start`);
       this.set('ready');
     }
   }
 
-  private spawn(path: string): ChildProcess {
-    const child = (this.process = spawn(path, [], { stdio: 'pipe' }));
+  /** Starts the program; where that cannot be, says so. */
+  private spawn(path: string): ChildProcess | string {
+    const cannot = `${path} cannot be started. Is it a program for this machine? Correct or clear \`mvm.server.path\`, or install mvm-lsp anew.`;
+    let child: ChildProcessWithoutNullStreams;
+    try {
+      child = spawn(path, [], { stdio: 'pipe' });
+    } catch (error) {
+      this.log.error(String(error));
+      return cannot;
+    }
+    this.process = child;
     child.stderr.on('data', (chunk: Buffer) => (this.words = plain((this.words + chunk.toString('utf8')).slice(-300))));
     child.on('error', (error) => this.log.error(String(error)));
-    return child;
+    return child.pid === undefined ? cannot : child;
   }
 
   /** Waits for the answer to `initialize`; says what is wrong with it. */

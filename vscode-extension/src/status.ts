@@ -3,6 +3,8 @@
 import * as vscode from 'vscode';
 
 import type { Jobs } from './jobs';
+import { findingsOf } from './preview';
+import { counted } from './results';
 import type { Server } from './server';
 
 export class Status implements vscode.Disposable {
@@ -56,13 +58,11 @@ export class Status implements vscode.Disposable {
 
   private ready(): void {
     const document = vscode.window.activeTextEditor?.document;
-    const found = document ? vscode.languages.getDiagnostics(document.uri).filter((one) => one.source?.startsWith('mvm')) : [];
-    const errors = found.filter((one) => one.severity === vscode.DiagnosticSeverity.Error).length;
-    const warnings = found.filter((one) => one.severity === vscode.DiagnosticSeverity.Warning).length;
+    const { errors, warnings } = document ? findingsOf(document.uri) : { errors: 0, warnings: 0 };
     const located = this.server.located;
     const path = located && 'path' in located ? `${located.path} (${located.from})` : '';
     const text = errors + warnings === 0 ? '$(check) mvm' : `$(warning) mvm: ${errors + warnings}`;
-    this.set(text, `${errors} errors, ${warnings} warnings in this file. Server: ${path}`, 'mvm.showIr');
+    this.set(text, `${counted(errors, warnings)} in this file. Server: ${path}`, 'mvm.showIr');
   }
 
   private set(text: string, tooltip: string, command: string): void {

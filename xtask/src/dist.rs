@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: the programs of a release in one archive, with a SHA-256 beside it, and the VS Code extension
 //! with the same programs inside where npm is at hand.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{Options, build, sh};
 
@@ -21,12 +21,14 @@ pub fn run(_options: &Options) -> Result<()> {
     std::fs::create_dir_all(staging.join("bin"))?;
     for program in PROGRAMS {
         let from = programs.path(program);
-        if from.is_file() {
-            std::fs::copy(&from, staging.join("bin").join(program))
-                .with_context(|| format!("copying {}", from.display()))?;
-        }
+        // A release that lacks a program would fail at its user's: it is not packed.
+        std::fs::copy(&from, staging.join("bin").join(program))
+            .with_context(|| format!("packing {}, which the build should have left there", from.display()))?;
     }
-    std::fs::copy(sh::root().join("README.md"), staging.join("README.md"))?;
+    for text in ["README.md", "LICENSE"] {
+        std::fs::copy(sh::root().join(text), staging.join(text))
+            .with_context(|| format!("packing {text}"))?;
+    }
     let archive = dist.join(format!("{name}.tar.gz"));
     // The same programs give the same archive: order, owner and times are fixed.
     sh::run(
@@ -41,14 +43,17 @@ pub fn run(_options: &Options) -> Result<()> {
     let sum = sh::capture(sh::command("sha256sum").current_dir(&dist).arg(format!("{name}.tar.gz")))?;
     std::fs::write(dist.join(format!("{name}.tar.gz.sha256")), &sum)?;
     println!("{}\n{sum}", archive.display());
+    std::fs::remove_dir_all(&staging).with_context(|| format!("removing {}", staging.display()))?;
     extension(&programs, &dist)
 }
 
-/// Packs the extension of this platform; the packer refuses one of more than 15 MiB.
+/// Packs the extension of this platform; the packer refuses one of more than 15 MB, one that lacks a program, and one
+/// with a program of another platform.
 fn extension(programs: &build::Programs, dist: &std::path::Path) -> Result<()> {
     if !sh::has("npm") {
-        println!("npm is not on PATH: the VS Code extension is not packed");
-        return Ok(());
+        bail!(
+            "npm is not on PATH, so the VS Code extension is not packed; install npm and Node.js 20, then run this again"
+        );
     }
     sh::run(
         sh::command("python3")

@@ -60,6 +60,8 @@ pub const LSP_MODE: Need = Need {
     package: "elpa-lsp-mode",
     purpose: "test in Emacs",
 };
+/// Kakoune, whose client of language servers is not packaged.
+pub const KAKOUNE: Need = Need { program: "kak", package: "kakoune", purpose: "test in Kakoune" };
 /// VS Code's workbench is a page; this shows it.
 pub const CHROMIUM: Need =
     Need { program: "chromium", package: "chromium", purpose: "test in VS Code's workbench" };

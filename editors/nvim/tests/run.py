@@ -7,7 +7,6 @@ of before `vim.lsp.enable`, is the distribution's, if that is an old one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -17,22 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target").resolve()
-
-
-def neovim() -> Path:
-    """Neovim's binary, installed when it is not there."""
-    directory, wanted = TARGET / "nvim", HERE / "requirements.txt"
-    stamp, binary = directory / "made-from", directory / "bin" / "nvim"
-    key = hashlib.sha256(wanted.read_bytes()).hexdigest()
-    if not (stamp.is_file() and stamp.read_text() == key and binary.exists()):
-        print(f"making {directory}", flush=True)
-        shutil.rmtree(directory, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
-        pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(wanted)], check=True)
-        stamp.write_text(key)
-    return binary
+sys.path.append(str(REPOSITORY / "tests"))
+from wheels import TARGET, environment  # noqa: E402
 
 
 def before_0_11(program: str) -> bool:
@@ -52,17 +37,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "NVIM", "VIM", "MVM"))}
         path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
-        environment = {**kept, "HOME": home, "PATH": path, "NVIM_LOG_FILE": f"{home}/log"}
+        surroundings = {**kept, "HOME": home, "PATH": path, "NVIM_LOG_FILE": f"{home}/log"}
         # Guests' layers are shared with the other suites, all else is of this run alone.
-        environment["XDG_CACHE_HOME"] = str(TARGET / "e2e-cache")
+        surroundings["XDG_CACHE_HOME"] = str(TARGET / "e2e-cache")
         arguments = [str(binaries / "mvm-lsp"), str(REPOSITORY / "examples")]
-        new = [str(neovim()), "--clean", "--headless", "-l", str(HERE / "run.lua"), *arguments, *sys.argv[1:2]]
-        failed = subprocess.run(new, env=environment, timeout=1200).returncode
+        program = environment("nvim", HERE / "requirements.txt") / "nvim"
+        new = [str(program), "--clean", "--headless", "-l", str(HERE / "run.lua"), *arguments, *sys.argv[1:2]]
+        failed = subprocess.run(new, env=surroundings, timeout=1200).returncode
         old = shutil.which("nvim")
         if old and not sys.argv[1:] and before_0_11(old):
-            environment["MVM_TEST_SERVER"], environment["MVM_TEST_EXAMPLES"] = arguments
+            surroundings["MVM_TEST_SERVER"], surroundings["MVM_TEST_EXAMPLES"] = arguments
             command = [old, "--clean", "--headless", "-c", f"luafile {HERE / 'old.lua'}"]
-            failed |= subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, timeout=1200).returncode
+            failed |= subprocess.run(command, env=surroundings, stdin=subprocess.DEVNULL, timeout=1200).returncode
         return failed
 
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../workbench.mjs';
+import { eventually } from '../waiting.mjs';
 import { form } from './running.mjs';
 
 const HELLO = 'import mvm\n\n\n@mvm.app(image=mvm.nix_packages(["python3"]))\ndef hello() -> str:\n    return "hi"\n';
@@ -10,22 +10,22 @@ const HELLO = 'import mvm\n\n\n@mvm.app(image=mvm.nix_packages(["python3"]))\nde
 export const bare = ({ boot }) => ({
   ...(boot && {
     async 'on a machine without a hypervisor a run ends in a sentence that says what to install'(bench) {
-      await bench.show(bench.make('hello', { 'hello.py': HELLO }));
-      await bench.open('hello.py');
+      bench.make('examples/plain', { 'plain.py': HELLO });
+      await bench.open('plain/plain.py');
       const frame = await form(bench, () => bench.command('mvm: Run in a MicroVM'));
       await frame.locator('#run').click();
       await bench.notification('qemu-system-x86_64 is not installed');
       await bench.shows(frame, 'qemu-system-x86');
       await bench.command('mvm: Show Output of Builds and Runs');
       await eventually('the output says so', async () => /qemu-system-x86_64 is not installed[^]*qemu-system-x86/.test(await bench.panel()));
-      await bench.command('View: Hide Panel');
+      await bench.hidePanel();
       await bench.quiet();
     },
   }),
 
   async 'the doctor says what is missing and types what mends it'(bench) {
-    await bench.show(bench.make('hello', { 'hello.py': HELLO }));
-    await bench.open('hello.py');
+    bench.make('examples/plain', { 'plain.py': HELLO });
+    await bench.open('plain/plain.py');
     await bench.command('mvm: Doctor: What This Machine Lacks');
     const toast = await bench.notification('this machine');
     await eventually('the report', async () => (await bench.panel()).includes('✗ qemu-system-x86_64 is not on PATH'));
@@ -34,10 +34,11 @@ export const bare = ({ boot }) => ({
     const terminal = bench.page.locator('.part.panel .integrated-terminal, .part.panel .terminal-outer-container').first();
     await terminal.waitFor();
     await bench.quiet();
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
   },
 
   async 'trace, log and walkthrough are where they are said to be'(bench) {
+    await bench.open('hello/hello.py');
     await bench.command('mvm: Trace the Server\'s Traffic, or Stop That');
     await bench.notification('is written to its log');
     const settings = () => JSON.parse(readFileSync(join(bench.root, 'user/User/settings.json'), 'utf8'));
@@ -48,7 +49,7 @@ export const bare = ({ boot }) => ({
     await bench.quiet();
     await bench.command('mvm: Show the Server\'s Log');
     await eventually('the log', async () => /starting \/.*mvm-lsp \(extension\)/.test(await bench.panel()));
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
     await bench.command('Welcome: Open Walkthrough...', 'visible');
     await bench.page.locator('.quick-input-list .monaco-list-row', { hasText: 'Run a Python function in a microVM' }).first().click();
     const page = bench.page.locator('.gettingStartedContainer');

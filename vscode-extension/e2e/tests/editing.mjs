@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../workbench.mjs';
+import { eventually } from '../waiting.mjs';
 
 const RANGES = ['MVM0', 'MVM1', 'MVM2', 'MVM3', 'MVM4', 'MVM5', 'MVM6', 'MVM7', 'MVM8'];
 
@@ -35,11 +35,13 @@ export async function fix(bench, words) {
   await bench.page.keyboard.press('Enter');
 }
 
+/** Last class of the page's body, and what brings it about. */
+export const THEMES = { light: 'Default Light Modern', 'high-contrast': 'Default High Contrast', 'high-contrast-light': 'Default High Contrast Light', dark: 'Default Dark Modern' };
+
 export const editing = ({ axe }) => ({
   async 'findings of every range are in Problems'(bench) {
-    await bench.show(bench.folder);
     await bench.open('insecure/insecure.py');
-    await bench.command('Problems: Focus on Problems View');
+    await bench.run('workbench.actions.view.problems');
     const rows = bench.page.locator('.markers-panel .monaco-list-row');
     const input = bench.page.locator('.markers-panel-action-filter-container input, .viewpane-filter input').first();
     for (const range of RANGES) {
@@ -49,13 +51,13 @@ export const editing = ({ axe }) => ({
     await input.fill('');
     await bench.screenshot('problems');
     await eventually('squiggles', async () => (await bench.page.locator('.squiggly-error, .squiggly-warning').count()) > 5);
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
   },
 
   async 'a helper tells about itself'(bench) {
     await bench.open('agent-tool/tool.py');
     await bench.goInto('agent-tool/tool.py', 'secret(');
-    await bench.asked('a hover', () => bench.command('Show or Focus Hover'), bench.page.locator('.monaco-hover-content', { hasText: 'secret' }));
+    await bench.asked('a hover', () => bench.run('editor.action.showHover'), bench.page.locator('.monaco-hover-content', { hasText: 'secret' }));
     await bench.page.keyboard.press('Escape');
   },
 
@@ -68,7 +70,7 @@ export const editing = ({ axe }) => ({
     await row.click();
     await eventually('the argument is written', async () => (await bench.page.locator('.view-line', { hasText: 'resources=' }).count()) > 0);
     await bench.page.keyboard.press('Escape');
-    await bench.command('File: Revert File');
+    await bench.revert();
   },
 
   async 'a fix is applied'(bench) {
@@ -113,7 +115,7 @@ export const editing = ({ axe }) => ({
     await bench.screenshot('preview');
     await bench.page.keyboard.type('(');
     await bench.shows(frame, 'incomplete');
-    await bench.command('File: Revert File');
+    await bench.revert();
   },
 
   async 'the cursor is followed both ways'(bench) {
@@ -126,20 +128,20 @@ export const editing = ({ axe }) => ({
     await eventually('the cursor is there', async () => (await bench.cursor()).includes(`Ln ${line + 1}`));
   },
 
-  async 'the picture is drawn, its parts lead to the source, and the page is accessible in both themes'(bench) {
+  async 'the picture is drawn, its parts lead to the source, and the page is accessible in every theme'(bench) {
     await bench.open('agent-tool/tool.py');
     const frame = await bench.preview();
     await bench.shows(frame, 'agent-tool');
-    for (const theme of ['dark', 'light']) {
-      await eventually(`the page is ${theme}`, async () => (await frame.locator('body').getAttribute('class')).includes(`vscode-${theme}`));
+    for (const [theme, name] of Object.entries(THEMES)) {
+      await bench.theme(name, frame, theme);
       for (const tab of ['IR', 'Picture']) {
         await frame.getByRole('tab', { name: tab }).click();
         await accessible(frame, axe, `${tab}, ${theme}`);
       }
       await bench.shows(frame, 'api.openai.com:443');
       await bench.screenshot(`picture-${theme}`);
-      await bench.command('Preferences: Toggle between Light/Dark Themes');
     }
+    await bench.theme(THEMES.dark, frame, 'dark');
     await frame.getByRole('button', { name: '512 MiB' }).first().click();
     await eventually('the cursor is there', async () => (await bench.cursor()).includes('Ln 2'));
     await bench.open('insecure/insecure.py');

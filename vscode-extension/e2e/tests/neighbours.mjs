@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../workbench.mjs';
+import { eventually } from '../waiting.mjs';
 import { fix } from './editing.mjs';
 
 const TOOL = `import os
@@ -23,7 +23,7 @@ export const neighbours = ({ repository }) => ({
     writeFileSync(join(folder, 'pyrightconfig.json'), JSON.stringify({ extraPaths: [join(repository, 'sdk/python/src')] }));
     await bench.show(folder);
     await bench.open('tool.py');
-    await bench.command('Problems: Focus on Problems View');
+    await bench.run('workbench.actions.view.problems');
     const rows = bench.page.locator('.markers-panel .monaco-list-row');
     const problems = async () => (await rows.allInnerTexts()).map((text) => text.replace(/\s+/g, ' '));
     for (const [who, what] of [['mvm-lsp', /MVM003/], ['Ruff', /Ruff.*F401|F401.*Ruff/], ['Pyright', /Pyright.*reportReturnType|reportReturnType/]]) {
@@ -31,11 +31,11 @@ export const neighbours = ({ repository }) => ({
     }
     const all = await problems();
     assert.deepEqual(all.filter((text, i) => all.indexOf(text) !== i), [], 'a problem is listed twice');
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
 
     await bench.goTo(10, 16);
     const hover = bench.page.locator('.monaco-hover-content');
-    await bench.asked('a hover of all', () => bench.command('Show or Focus Hover'), hover.filter({ hasText: 'secret' }).filter({ hasText: '(function)' }));
+    await bench.asked('a hover of all', () => bench.run('editor.action.showHover'), hover.filter({ hasText: 'secret' }).filter({ hasText: '(function)' }));
     await bench.screenshot('neighbours');
     const parts = (await hover.first().locator('.hover-row').allInnerTexts()).map((text) => text.trim());
     assert.deepEqual(parts.filter((text, i) => parts.indexOf(text) !== i), [], 'a hover is shown twice');
@@ -52,6 +52,6 @@ export const neighbours = ({ repository }) => ({
     await bench.asked('the argument is offered', () => bench.page.keyboard.press('Control+Space'), ours);
     assert.equal(await ours.count(), 1);
     await bench.page.keyboard.press('Escape');
-    await bench.command('File: Revert File');
+    await bench.revert();
   },
 });

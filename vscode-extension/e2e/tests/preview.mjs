@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../workbench.mjs';
+import { eventually } from '../waiting.mjs';
 import { accessible } from './editing.mjs';
 
 const PAIR = `import mvm
@@ -20,10 +20,11 @@ def two(text: str) -> str:
     return text
 `;
 
-/** Shows a folder with one file of one app and one of two: a new one, of whose window nothing is remembered. */
+/** One file of one app, and one of two. */
 async function pair(bench, folder) {
+  await bench.in(bench.folder);
   const one = PAIR.slice(0, PAIR.indexOf('\n\n\n@mvm.app(name="two"')) + '\n';
-  await bench.show(bench.make(folder, { 'pair.py': PAIR, 'tool.py': one }));
+  bench.make(`examples/${folder}`, { 'pair.py': PAIR, 'single.py': one });
 }
 
 /** Closes the preview. */
@@ -36,7 +37,7 @@ async function close(bench) {
 export const preview = ({ axe, server }) => ({
   async 'it opens from the title, a lens and the keyboard, and a run asks from title and keyboard'(bench) {
     await pair(bench, 'pair');
-    await bench.open('tool.py');
+    await bench.open('pair/single.py');
     const title = (label) => bench.page.locator(`.editor-group-container.active .editor-actions .action-label[aria-label^="${label}"]`);
     const form = async () => {
       const frame = await eventually('the preview', () => bench.frame());
@@ -50,7 +51,7 @@ export const preview = ({ axe, server }) => ({
       'run keyboard': [() => bench.page.keyboard.press('Control+K').then(() => bench.page.keyboard.press('Shift+Enter')), form],
     };
     for (const [name, [open, there]] of Object.entries(ways)) {
-      await bench.open('tool.py');
+      await bench.open('pair/single.py');
       await bench.goTo(1, 1);
       await open();
       await eventually(`the preview by ${name}`, () => bench.frame());
@@ -60,7 +61,8 @@ export const preview = ({ axe, server }) => ({
   },
 
   async 'of several apps one can be picked, and the cursor picks it too'(bench) {
-    await bench.open('pair.py');
+    await pair(bench, 'pair');
+    await bench.open('pair/pair.py');
     const frame = await bench.preview();
     await bench.shows(frame, '"name": "two"');
     const pick = frame.getByRole('combobox', { name: 'Workload' });
@@ -70,18 +72,20 @@ export const preview = ({ axe, server }) => ({
     await pick.selectOption({ label: 'pair: one' });
     await eventually('one is drawn', async () => (await frame.locator('h2').allInnerTexts()).join() === 'one');
     await accessible(frame, axe, 'an app of several');
-    await bench.open('pair.py');
-    await bench.goInto('../pair/pair.py', '"bash"');
+    await bench.open('pair/pair.py');
+    await bench.goInto('pair/pair.py', '"bash"');
     await eventually('two is drawn', async () => (await frame.locator('h2').allInnerTexts()).join() === 'two');
     await frame.getByRole('tab', { name: 'IR' }).click();
-    await bench.open('pair.py');
-    await bench.command('mvm: Run in a MicroVM');
+    await bench.open('pair/pair.py');
+    await bench.command('mvm: Run in a MicroVM', 'visible');
     const rows = bench.page.locator('.quick-input-list .monaco-list-row');
     await eventually('it asks which', async () => (await rows.allInnerTexts()).map((text) => text.trim()).join() === 'one,two');
     await bench.page.keyboard.press('Escape');
   },
 
   async 'its page runs no foreign script, and says what is missing'(bench) {
+    await pair(bench, 'pair');
+    await bench.open('pair/pair.py');
     const frame = await bench.preview();
     const policy = await frame.locator('meta[http-equiv="Content-Security-Policy"]').getAttribute('content');
     assert.match(policy, /^default-src 'none'; style-src [^;]*; script-src 'nonce-[\w-]{20,}'$/);
@@ -94,37 +98,69 @@ export const preview = ({ axe, server }) => ({
       return document.body.dataset.owned;
     });
     assert.equal(ran, undefined);
-    bench.make('pair', { 'none.py': '# mvm is not used yet\n' });
-    await bench.open('none.py');
+    bench.make('examples/pair', { 'none.py': '# mvm is not used yet\n' });
+    await bench.open('pair/none.py');
     await bench.shows(frame, 'Nothing is declared here');
     await accessible(frame, axe, 'nothing declared');
     await bench.goTo(2, 1);
     await bench.page.keyboard.type('import mvm\n@mvm.app()\ndef run() -> None:');
     await bench.shows(frame, 'incomplete');
     await accessible(frame, axe, 'incomplete');
-    await bench.command('File: Revert File');
+    await frame.getByRole('button', { name: 'image' }).first().click();
+    await eventually('the cursor is at what lacks it', async () => (await bench.cursor()).includes('Ln 3'));
+    await bench.revert();
+  },
+
+  async 'it is used with the keyboard alone'(bench) {
+    await pair(bench, 'keys');
+    await bench.open('keys/single.py');
+    const frame = await bench.preview();
+    await bench.shows(frame, '"name": "one"');
+    const { keyboard } = bench.page;
+    const focused = () => frame.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent);
+    await frame.getByRole('tab', { name: 'IR' }).focus();
+    await keyboard.press('Tab');
+    await eventually('the IR has the focus', async () => (await focused()) === 'Workload IR');
+    for (let i = 0; i < 40 && !(await frame.locator('.ir [aria-selected="true"]').allInnerTexts()).join().includes('"name"'); i += 1) {
+      await keyboard.press('ArrowDown');
+    }
+    await keyboard.press('Enter');
+    await eventually('the cursor is at the name', async () => /Ln 6\b/.test(await bench.cursor()));
+    await frame.getByRole('tab', { name: 'IR' }).focus();
+    await keyboard.press('ArrowRight');
+    await eventually('the picture is shown', async () => (await frame.locator('h2').allInnerTexts()).join() === 'one');
+    assert.equal(await focused(), 'Picture');
+    await keyboard.press('Tab');
+    assert.equal(await focused(), '.');
+    await keyboard.press('Shift+Tab');
+    await keyboard.press('Shift+Tab');
+    await eventually('the way to Problems has the focus', async () => /findings|warning/.test(await focused()));
+    await keyboard.press('Enter');
+    await bench.page.locator('.markers-panel').waitFor();
   },
 
   async 'it is there again after the window is reloaded'(bench) {
     await pair(bench, 'reloaded');
-    await bench.open('pair.py');
+    await bench.open('reloaded/pair.py');
     const frame = await bench.preview();
     await bench.shows(frame, '"pair"');
     await frame.getByRole('tab', { name: 'Picture' }).click();
     await eventually('both are drawn', async () => (await frame.locator('h2').allInnerTexts()).join() === 'one,two');
-    await bench.command('Developer: Reload Window');
+    const { window } = bench.inside;
+    await bench.run('workbench.action.reloadWindow').catch(() => undefined); // It ends who is asked.
+    await bench.arrived(window);
     const again = await eventually('the preview is there', async () => {
       const one = await bench.frame();
       return frame.isDetached() && one !== frame && one;
     });
     await eventually('both are drawn again', async () => (await again.locator('h2').allInnerTexts()).join() === 'one,two');
     assert.equal(await bench.page.locator('.tab', { hasText: 'Workload IR' }).count(), 1);
-    await bench.open('pair.py');
-    await bench.goInto('../reloaded/pair.py', '"bash"');
+    await bench.open('reloaded/pair.py');
+    await bench.goInto('reloaded/pair.py', '"bash"');
     await bench.page.keyboard.type('typed');
     await bench.shows(again, 'typedbash');
     await again.getByRole('tab', { name: 'IR' }).click();
-    await bench.command('File: Revert File');
+    await bench.revert();
   },
 
   async 'closed, it costs nothing'(bench) {
@@ -151,7 +187,7 @@ export const preview = ({ axe, server }) => ({
     await bench.page.keyboard.type('nonsense=1, ');
     await eventually('a finding', async () => (await bench.page.locator('.squiggly-error').count()) > 0);
     await bench.goTo(4, 12);
-    await bench.command('File: Revert File');
+    await bench.revert();
     await eventually('no finding', async () => (await bench.page.locator('.squiggly-error').count()) === 0);
     assert.equal(told(), before);
   },

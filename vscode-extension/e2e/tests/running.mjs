@@ -1,7 +1,6 @@
 // Real guests: the form, the result, what odd functions print and return, cancelling, machines that stay.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { eventually } from '../workbench.mjs';
+import { eventually } from '../waiting.mjs';
 import { accessible } from './editing.mjs';
 
 const GUEST = 400_000;
@@ -68,10 +67,15 @@ async function call(bench, name) {
   return frame;
 }
 
+/** Shows a file whose guests are to run. */
+async function guests(bench, file) {
+  bench.make('examples', { 'guest/guest.py': HELLO, 'odd/odd.py': ODD });
+  await bench.open(file);
+}
+
 export const running = ({ axe, boot }) => boot && {
   async 'Run asks in a form, boots a guest, and shows its result; again and copied'(bench) {
-    await bench.show(bench.make('guests', { 'hello.py': HELLO, 'odd/odd.py': ODD }));
-    await bench.open('hello.py');
+    await guests(bench, 'guest/guest.py');
     const frame = await form(bench, () => bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().click());
     assert.equal(await frame.locator('form textarea').inputValue(), 'world');
     await accessible(frame, axe, 'form');
@@ -86,27 +90,27 @@ export const running = ({ axe, boot }) => boot && {
     await frame.locator('#again').click();
     await bench.command('mvm: Show Output of Builds and Runs');
     await eventually('it ran again', async () => (await bench.panel()).split('hello returned').length === 3, GUEST);
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
     await eventually('the result again', async () => (await frame.locator('#result').innerText()).includes('Hello, two\nlines!'));
     // What was given last is there the next time, in another window, too.
-    await bench.show(join(bench.root, 'guests'));
-    await bench.open('hello.py');
+    await bench.show(bench.folder);
+    await bench.open('guest/guest.py');
     const again = await form(bench, () => bench.command('mvm: Run in a MicroVM'));
     await eventually('the form has the last values', async () => (await again.locator('form textarea').inputValue()) === 'two\nlines');
   },
 
   async 'what a guest prints and returns is text'(bench) {
-    await bench.open('odd/odd.py');
+    await guests(bench, 'odd/odd.py');
     const frame = await call(bench, 'noisy');
     await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('<img src=x onerror=alert(1)>'), GUEST);
     assert.equal(await frame.locator('img, b').count(), 0);
     await bench.command('mvm: Show Output of Builds and Runs');
     await eventually('the output', async () => (await bench.panel()).includes('red <b>bold</b> <1b>]0;owned<07>'));
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
   },
 
   async 'a result that is no JSON, and one of 20 MB, end in a sentence'(bench) {
-    await bench.open('odd/odd.py');
+    await guests(bench, 'odd/odd.py');
     const frame = await call(bench, 'unjson');
     await bench.shows(frame, 'JSON cannot carry', GUEST);
     await bench.open('odd/odd.py');
@@ -117,7 +121,7 @@ export const running = ({ axe, boot }) => boot && {
   },
 
   async 'a run is cancelled and leaves no machine'(bench) {
-    await bench.open('odd/odd.py');
+    await guests(bench, 'odd/odd.py');
     const frame = await call(bench, 'forever');
     await eventually('the guest runs', () => bench.processes('mvm-supervisor').length > 0, GUEST);
     assert.equal(await frame.locator('#cancel').count(), 1);
@@ -131,9 +135,9 @@ export const running = ({ axe, boot }) => boot && {
   },
 
   async 'a machine stays, is listed, called, read and stopped'(bench) {
-    await bench.open('hello.py');
+    await guests(bench, 'guest/guest.py');
     await bench.command('mvm: Start and Keep Running');
-    await bench.command('Explorer: Focus on mvm Machines View');
+    await bench.run('mvm.machines.focus');
     const row = bench.page.locator('[id="workbench.view.explorer"] .monaco-list-row', { hasText: 'hello' }).filter({ hasText: 'ready' }).first();
     await row.waitFor({ timeout: GUEST });
     await bench.quiet();
@@ -151,16 +155,17 @@ export const running = ({ axe, boot }) => boot && {
     await bench.quiet();
     await action('Logs');
     await eventually('its logs', async () => (await bench.panel()).trim().length > 0);
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
     await action('Stop');
     await row.waitFor({ state: 'hidden' });
     await eventually('it is gone', () => bench.processes('mvm-supervisor').length === 0);
   },
 
   async 'the doctor tells what this machine has'(bench) {
+    await guests(bench, 'guest/guest.py');
     await bench.command('mvm: Doctor: What This Machine Lacks');
     await eventually('a report', async () => (await bench.panel()).includes('processors'));
-    await bench.command('View: Hide Panel');
+    await bench.hidePanel();
     await bench.quiet();
   },
 };

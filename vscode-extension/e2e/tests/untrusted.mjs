@@ -2,22 +2,28 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../workbench.mjs';
+import { eventually } from '../waiting.mjs';
 
-export const untrusted = (bench) => ({
-  async 'without trust the bundled server alone is started, and nothing can be run'() {
-    const trap = join(bench.bin, 'mvm-lsp');
-    const sprung = join(bench.root, 'sprung');
-    writeFileSync(trap, `#!/bin/sh\ntouch "${sprung}"\nexit 1\n`);
-    chmodSync(trap, 0o755);
-    bench.make('examples/.vscode', { 'settings.json': JSON.stringify({ 'mvm.server.path': trap, 'mvm.ctl.path': trap }) });
-    await bench.show(bench.folder);
-    await bench.open('hello/hello.py');
+/** A workspace that names a server of its own: one that leaves a trace. */
+async function trap(bench) {
+  const program = join(bench.bin, 'mvm-lsp');
+  const sprung = join(bench.root, 'sprung');
+  writeFileSync(program, `#!/bin/sh\ntouch "${sprung}"\nexit 1\n`);
+  chmodSync(program, 0o755);
+  bench.make('examples/.vscode', { 'settings.json': JSON.stringify({ 'mvm.server.path': program, 'mvm.ctl.path': program }) });
+  await bench.show(bench.folder); // Its settings are read when the window is made.
+  await bench.open('hello/hello.py');
+  return sprung;
+}
+
+export const untrusted = {
+  async 'without trust the bundled server alone is started, and nothing can be run'(bench) {
+    const sprung = await trap(bench);
     const [{ path }] = await eventually('a server runs', () => {
       const all = bench.processes('mvm-lsp');
       return all.length > 0 && all;
     });
-    assert.ok(path.startsWith(join(bench.root, 'ext')), path);
+    assert.ok(path.startsWith(bench.extensions), path);
     const frame = await bench.preview();
     await bench.shows(frame, '"name": "hello"');
     assert.equal(await bench.offers('mvm: Run in a MicroVM'), false);
@@ -29,10 +35,11 @@ export const untrusted = (bench) => ({
     await bench.screenshot('untrusted');
   },
 
-  async 'with trust the server that the workspace names is started'() {
-    await bench.command('Workspaces: Manage Workspace Trust');
+  async 'with trust the server that the workspace names is started'(bench) {
+    const sprung = await trap(bench);
+    await bench.run('workbench.trust.manage');
     await bench.page.locator('.workspace-trust-editor .monaco-button', { hasText: /^Trust/ }).first().click();
-    await eventually('it is started', () => existsSync(join(bench.root, 'sprung')));
+    await eventually('it is started', () => existsSync(sprung));
     await bench.notification('five times');
   },
-});
+};

@@ -3,12 +3,16 @@
 import { appsOf, picture, print } from '../ir';
 import type { FromPage, ShownForm, ShownResult, ToPage, WorkloadIr } from '../protocol';
 import { button, make } from './elements';
+import { counted } from '../results';
 import { CallForm } from './call';
 
 declare function acquireVsCodeApi(): { postMessage(message: FromPage): void; getState(): unknown; setState(state: unknown): void };
 
 const editor = acquireVsCodeApi();
 const root = document.getElementById('page') ?? document.body;
+
+/** The rule about an argument that is missing. */
+const MISSING = 'MVM004';
 
 type Tab = 'ir' | 'picture' | 'run';
 const TABS: Record<Tab, string> = { ir: 'IR', picture: 'Picture', run: 'Run' };
@@ -18,6 +22,7 @@ interface View {
   file: string;
   answer: WorkloadIr | undefined;
   gone: string;
+  findings: { errors: number; warnings: number } | undefined;
   result: ShownResult | undefined;
   form: CallForm | undefined;
   /** What runs now. */
@@ -30,7 +35,7 @@ interface View {
 }
 
 const kept = editor.getState() as { uri?: string; tab?: Tab; chosen?: number; app?: number } | undefined;
-const view: View = { uri: kept?.uri ?? '', file: '', answer: undefined, gone: '', result: undefined, form: undefined, running: undefined, tab: kept?.tab ?? 'ir', chosen: kept?.chosen ?? 0, app: kept?.app, pointer: undefined };
+const view: View = { uri: kept?.uri ?? '', file: '', answer: undefined, gone: '', findings: undefined, result: undefined, form: undefined, running: undefined, tab: kept?.tab ?? 'ir', chosen: kept?.chosen ?? 0, app: kept?.app, pointer: undefined };
 
 /** What can be looked at by itself: a workload, or one of several apps in it. */
 interface Choice {
@@ -63,13 +68,22 @@ function header(answer: WorkloadIr): HTMLElement {
     const hash = workload.irHash.slice(0, 12);
     top.append(button(hash, () => editor.postMessage({ type: 'copy', text: workload.irHash }), { class: 'hash', title: `IR hash ${workload.irHash}: click to copy`, 'aria-label': `Copy the IR hash ${hash}` }));
   }
-  const count = answer.problems.length;
-  const words = count === 0 ? 'nothing wrong' : count === 1 ? '1 problem' : `${count} problems`;
-  top.append(button(words, () => editor.postMessage({ type: 'problems' }), { class: count === 0 ? 'fine' : 'wrong', id: 'problems' }));
+  const { errors, warnings } = view.findings ?? { errors: answer.problems.length, warnings: 0 };
+  const kind = errors > 0 ? 'wrong' : warnings > 0 ? 'odd' : 'fine';
+  top.append(button(counted(errors, warnings), () => editor.postMessage({ type: 'problems' }), { class: kind, id: 'problems', title: 'Show them in Problems' }));
   if (workload && !workload.complete) {
-    top.append(make('span', { class: 'wrong', role: 'status' }, 'incomplete: cannot be built'));
+    top.append(missing(answer));
   }
   return top;
+}
+
+/** What keeps a workload from being built: what is missing, else what is wrong first. */
+function missing(answer: WorkloadIr): HTMLElement {
+  const absent = answer.problems.filter((one) => one.code === MISSING);
+  const named = (absent.length > 0 ? absent : answer.problems).slice(0, 3);
+  const words = make('span', { class: 'wrong', role: 'status' }, 'incomplete, cannot be built', ...(named.length > 0 ? [': '] : []));
+  named.forEach((one, i) => words.append(...(i > 0 ? ['; '] : []), button(one.message, () => editor.postMessage({ type: 'place', range: one.range }), { class: 'part', title: `Go to ${one.code}` })));
+  return words;
 }
 
 function tabs(): HTMLElement {
@@ -184,9 +198,18 @@ function outcome(result: ShownResult): HTMLElement {
   return make('section', { 'aria-label': 'Result of the last run' }, words, ...body, make('p', {}, copy, ' ', again));
 }
 
+/** There is no server, or not yet. */
+function absent(): HTMLElement[] {
+  if (view.gone === '') {
+    return [make('h1', {}, 'Workload IR'), make('p', { role: 'status' }, 'Waiting for the server…')];
+  }
+  const restart = button('Restart the Server', () => editor.postMessage({ type: 'restart' }), { class: 'first', id: 'restart' });
+  return [make('h1', {}, 'Workload IR'), make('p', { class: 'wrong', role: 'alert' }, view.gone), make('p', {}, restart)];
+}
+
 function draw(): void {
   if (view.gone !== '' || !view.answer) {
-    root.replaceChildren(make('p', { class: 'wrong', role: 'alert' }, view.gone || 'Waiting for the server…'));
+    root.replaceChildren(...absent());
     return;
   }
   view.chosen = Math.min(view.chosen, Math.max(0, view.answer.workloads.length - 1));
@@ -277,7 +300,7 @@ window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
   switch (data.type) {
     case 'ir':
       if (data.file !== view.file) {
-        Object.assign(view, { result: undefined, form: undefined, running: undefined, app: view.file === '' ? view.app : undefined, pointer: undefined });
+        Object.assign(view, { result: undefined, form: undefined, running: undefined, findings: undefined, app: view.file === '' ? view.app : undefined, pointer: undefined });
       }
       Object.assign(view, { uri: data.uri, file: data.file, answer: data.answer, gone: '' });
       remember();
@@ -286,6 +309,13 @@ window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
     case 'gone':
       view.gone = data.reason;
       draw();
+      break;
+    case 'findings':
+      // Told at every change anywhere; what was being typed into stays as it is.
+      if (view.findings?.errors !== data.errors || view.findings.warnings !== data.warnings) {
+        view.findings = { errors: data.errors, warnings: data.warnings };
+        draw();
+      }
       break;
     case 'reveal':
       view.pointer = data.pointer;
