@@ -253,6 +253,13 @@ export class Window {
     return path;
   }
 
+  /** The end of what the extension has logged. */
+  logs() {
+    const directory = join(this.root, 'user/logs');
+    const files = readdirSync(directory, { recursive: true }).filter((one) => /mvm( server)?\.log$/.test(one));
+    return files.map((one) => `${one}\n${readFileSync(join(directory, one), 'utf8').split('\n').slice(-25).join('\n')}`).join('\n');
+  }
+
   /** Everything there is to see, for who looks into a failure. */
   async seen(name) {
     const told = async (what, make) => `--- ${what}\n${await Promise.resolve().then(make).catch((error) => `cannot be told: ${error.message}`)}`;
@@ -266,15 +273,9 @@ export class Window {
       await told('its pages', frames),
       await told('from inside', async () => JSON.stringify(await this.ask('state'), null, 1)),
       await told('processes', () => ['mvm-lsp', 'mvmctl', 'mvm-supervisor'].map((one) => `${one}: ${this.processes(one).map(({ pid }) => pid).join(' ')}`).join('\n')),
-      await told("the server's log", () => logsIn(join(this.root, 'user/logs'))),
+      await told("the server's log", () => this.logs()),
       await told('the console', () => this.console.slice(-15).join('\n')),
     ];
     return parts.join('\n');
   }
-}
-
-/** The end of what the extension has logged. */
-function logsIn(directory) {
-  const files = readdirSync(directory, { recursive: true }).filter((one) => /mvm( server)?\.log$/.test(one));
-  return files.map((one) => `${one}\n${readFileSync(join(directory, one), 'utf8').split('\n').slice(-25).join('\n')}`).join('\n');
 }

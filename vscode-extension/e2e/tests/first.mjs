@@ -1,10 +1,25 @@
 // Before anything declares a workload: nothing runs. And the window of several roots.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import { eventually } from '../waiting.mjs';
 
 const TOOL = (name) => `import mvm\n\n\n@mvm.app(name="${name}", image=mvm.nix_packages(["python3"]))\ndef run() -> None:\n    pass\n`;
+
+/** How long a server takes from its start to the answer to `initialize`, when nobody stands between. */
+function own(program) {
+  return new Promise((resolve, reject) => {
+    const start = performance.now();
+    const child = spawn(program, { stdio: ['pipe', 'pipe', 'ignore'] }).on('error', reject);
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params: { processId: null, rootUri: null, capabilities: {} } });
+    child.stdin.write(`Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    child.stdout.once('data', () => {
+      resolve(performance.now() - start);
+      child.kill();
+    });
+  });
+}
 
 export const first = {
   async 'it is idle until a file mentions mvm'(bench) {
@@ -21,6 +36,9 @@ export const first = {
     await bench.page.keyboard.type('import mvm\n');
     await eventually('the server starts', () => bench.servers().length === 1);
     await eventually('the status says so', async () => (await bench.status()).includes('mvm'));
+    // A figure, no assertion: with everything cold, and what else the machine does in it.
+    const [, ready] = await eventually('the log says when it was ready', () => /ready (\d+) ms after/.exec(bench.logs()));
+    console.log(`     ready ${ready} ms after its start; the server's own start takes ${(await own(bench.processes('mvm-lsp')[0].path)).toFixed(0)} ms`);
     await bench.revert();
   },
 
