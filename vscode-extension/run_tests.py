@@ -58,9 +58,11 @@ def packages() -> None:
         stamp.write_text(key)
 
 
-def code_server() -> subprocess.Popen[bytes]:
-    """Begins to install code-server, where it is not: its native modules are compiled while other things are done."""
-    return subprocess.Popen(("bash", "e2e/install.sh", str(TARGET / "code-server")), cwd=HERE, stdin=subprocess.DEVNULL)
+def begun(*command: str | Path) -> subprocess.Popen[bytes]:
+    """Begins to install something, where it is not there: it is fetched and compiled while other things are done."""
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "PYTHONDONTWRITEBYTECODE": "1"}
+    words = [str(word) for word in command]
+    return subprocess.Popen(words, cwd=HERE, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 def pack(server: Path, directory: Path) -> None:
@@ -88,7 +90,10 @@ def main() -> None:
         packages()
         pack(*given.pack)
         return
-    installing = code_server()
+    installing = {"code-server": begun("bash", "e2e/install.sh", TARGET / "code-server")}
+    if not given.no_boot:
+        wanted = HERE / "e2e/neighbours/requirements.txt"
+        installing["the servers of others"] = begun(sys.executable, REPOSITORY / "tests/wheels.py", "neighbours", wanted)
     try:
         packages()
         for script in ("compile", "lint", "test"):
@@ -96,8 +101,9 @@ def main() -> None:
         if given.programs is None:
             run(os.environ.get("CARGO") or "cargo", "xtask", "build", cwd=REPOSITORY)
     finally:
-        if installing.wait():
-            sys.exit("code-server was not installed; what it said stands above")
+        failed = [name for name, process in installing.items() if process.wait()]
+    if failed:
+        sys.exit(f"not installed: {' and '.join(failed)}; why stands above")
     programs = given.programs or TARGET / "debug"
     options = ("--server", str(programs / "mvm-lsp"), *(("--no-boot",) if given.no_boot else ()))
     run("node", "e2e/run.mjs", *options, *given.tests, CARGO_TARGET_DIR=str(TARGET))
