@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { neighbours as neighboursOf } from './neighbours/pack.mjs';
 import { packed } from './pack.mjs';
-import { Workbench } from './workbench.mjs';
+import { Workbench, install } from './workbench.mjs';
 import { bare } from './tests/bare.mjs';
 import { editing } from './tests/editing.mjs';
 import { first } from './tests/first.mjs';
@@ -101,11 +101,22 @@ process.on('SIGTERM', () => process.exit(143));
 /** Tests on the examples. */
 const home = (tests) => Object.fromEntries(Object.entries(tests).map(([name, test]) => [name, (bench) => bench.in(bench.folder).then(() => test(bench))]));
 
-await run({}, { ...first, ...home({ ...editing(suite), ...running(suite) }), ...preview(suite), ...servers(suite) });
-await run({ trust: true }, untrusted);
-await run({ lacks: /^qemu-system-/, settings: { 'mvm.hypervisor': 'qemu' } }, home(bare(suite)));
-if (suite.boot && Object.keys(neighbours(suite)).some(wanted)) {
-  await run(await neighboursOf(target), neighbours(suite));
+const beside = suite.boot && Object.keys(neighbours(suite)).some(wanted) ? await neighboursOf(target) : undefined;
+install(suite);
+if (beside) {
+  install({ ...suite, ...beside });
 }
+// Two at a time: most of a test is waiting.
+await Promise.all([
+  run({}, { ...first, ...home({ ...editing(suite), ...running(suite) }), ...preview(suite) }),
+  (async () => {
+    await run({}, servers(suite));
+    await run({ trust: true }, untrusted);
+    await run({ lacks: /^qemu-system-/, settings: { 'mvm.hypervisor': 'qemu' } }, home(bare(suite)));
+    if (beside) {
+      await run(beside, neighbours(suite));
+    }
+  })(),
+]);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);

@@ -63,13 +63,15 @@ function pathWithout(programs, path, into) {
 /** Extensions are installed once for all workbenches that have the same. */
 const installed = new Map();
 
-function install(entry, extensions) {
-  const key = extensions.join();
+export function install({ codeServer, vsix, inside, extensions = [] }) {
+  const entry = join(codeServer, 'node_modules/code-server/out/node/entry.js');
+  const all = [vsix, inside, ...extensions];
+  const key = all.join();
   if (!installed.has(key)) {
     const root = mkdtempSync(join(tmpdir(), 'mvm-e2e-extensions-'));
     process.once('exit', () => rmSync(root, { recursive: true, force: true }));
     const flags = ['--user-data-dir', join(root, 'user'), '--extensions-dir', join(root, 'ext')];
-    execFileSync(process.execPath, [entry, ...flags, ...extensions.flatMap((one) => ['--install-extension', one])], { stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync(process.execPath, [entry, ...flags, ...all.flatMap((one) => ['--install-extension', one])], { stdio: ['ignore', 'ignore', 'inherit'] });
     installed.set(key, join(root, 'ext'));
   }
   return installed.get(key);
@@ -93,7 +95,8 @@ export class Workbench extends Window {
     }
   }
 
-  async begun({ codeServer, vsix, inside, examples, extensions = [], settings = {}, lacks, environment = {}, artefacts, cache, trust = false }) {
+  async begun(options) {
+    const { codeServer, examples, settings = {}, lacks, environment = {}, artefacts, cache, trust = false } = options;
     this.console = [];
     this.examples = examples;
     this.artefacts = artefacts;
@@ -103,7 +106,7 @@ export class Workbench extends Window {
     mkdirSync(artefacts, { recursive: true });
     cpSync(examples, this.folder, { recursive: true });
     const entry = join(codeServer, 'node_modules/code-server/out/node/entry.js');
-    this.extensions = install(entry, [vsix, inside, ...extensions]);
+    this.extensions = install(options);
     const user = join(this.root, 'user');
     mkdirSync(join(user, 'User'), { recursive: true });
     writeFileSync(join(this.root, 'config.yaml'), 'auth: none\n');

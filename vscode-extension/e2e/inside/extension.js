@@ -22,9 +22,9 @@ async function reset() {
   await run('notifications.clearAll');
 }
 
-/** A file, in the first group. */
-async function open({ path }) {
-  const editor = await vscode.window.showTextDocument(vscode.Uri.file(path), { viewColumn: vscode.ViewColumn.One, preview: false });
+/** A file, in the first group or another. */
+async function open({ path, group = vscode.ViewColumn.One }) {
+  const editor = await vscode.window.showTextDocument(vscode.Uri.file(path), { viewColumn: group, preview: false });
   return editor.document.languageId;
 }
 

@@ -139,6 +139,31 @@ export const preview = ({ axe, server }) => ({
     await bench.page.locator('.markers-panel').waitFor();
   },
 
+  async 'of files opened one right after the other it shows the last, and a form comes to the front'(bench) {
+    await pair(bench, 'quick');
+    await bench.open('hello/hello.py');
+    const frame = await bench.preview();
+    await bench.shows(frame, '"name": "hello"');
+    const files = ['agent-tool/tool.py', 'multi/textkit.py', 'quick/single.py'].map((name) => join(bench.folder, name));
+    for (let i = 0; i < 5; i += 1) {
+      await Promise.all(files.map((path) => bench.ask('open', { path })));
+    }
+    await bench.open('quick/single.py');
+    await eventually('the last is shown', async () => (await frame.locator('h1').innerText()) === 'quick/single.py');
+    await bench.goInto('quick/single.py', '"one"');
+    await bench.page.keyboard.type('last-');
+    await bench.shows(frame, '"name": "last-one"');
+    await bench.revert();
+    // Behind another tab its page is gone until it is looked at again.
+    await bench.ask('open', { path: join(bench.folder, 'hello/hello.py'), group: 2 });
+    await eventually('it is behind another', async () => !(await bench.frame()));
+    await bench.open('quick/single.py');
+    await bench.command('mvm: Run in a MicroVM');
+    const again = await eventually('the preview', () => bench.frame());
+    await eventually('the form', async () => (await again.locator('form').count()) === 1);
+    assert.equal(await again.getByRole('tab', { selected: true }).innerText(), 'Run');
+  },
+
   async 'it is there again after the window is reloaded'(bench) {
     await pair(bench, 'reloaded');
     await bench.open('reloaded/pair.py');
