@@ -22,8 +22,8 @@ cargo xtask COMMAND [OPTIONS]
   demo [--yes] [--dev]        watch a declaration being read, checked, built, booted and called
   test [SUITE…] [--yes]       run the tests: all suites, or those named
   test --list                 list the suites
-  bench [NAME…] [--fifty]     measure: lsp, compiler, check, boot, rebuild, agent; prints a table
-  fuzz [TARGET] [--seconds N] feed the compiler damaged files (bytes, fixtures) for N seconds (60), under libFuzzer
+  bench [NAME…] [--fifty]     measure: compiler, secrets, lsp, check, sizes, rebuild, boot, kvm; prints a table
+  fuzz [TARGET] [--seconds N] feed compiler, devices and protocol damaged input for N seconds (60) each, under libFuzzer
   setup [--yes]               install what the other commands need (asks before using root)
   build [--release]           build the programs and the guest agent
   dist                        pack the programs into target/dist
