@@ -25,6 +25,8 @@ pub mod programs;
 pub mod sdk;
 pub mod secrets;
 pub mod source;
+#[cfg(test)]
+mod testing;
 pub mod tree;
 pub mod workflow;
 

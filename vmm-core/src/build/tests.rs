@@ -9,6 +9,7 @@ use workload_ir::{Dependencies, Image, Workload};
 use super::*;
 use crate::image::{ImageLock, LockedPackage, SourceKind};
 use crate::layer::Store;
+use crate::testing::{FULL, on_a_full_disk};
 use crate::tree::{Meta, Node, Tree};
 use crate::{Context, ErrorKind, Event, Home, Reporter, Stage, kernel};
 
@@ -249,7 +250,7 @@ fn damaged_compiled_directories_say_so() {
 #[test]
 #[ignore = "started by a_full_disk_in_the_middle_leaves_the_last_artifact"]
 fn inside_a_process_with_a_file_size_limit() {
-    let root = PathBuf::from(std::env::var_os("MVM_TEST_FULL").expect("set by the other test"));
+    let root = PathBuf::from(std::env::var_os(FULL).expect("set by the other test"));
     let home = Home::at(&root.join("home"));
     let base_dir = root.join("project");
     let request =
@@ -265,20 +266,7 @@ fn a_full_disk_in_the_middle_leaves_the_last_artifact() {
     let before = build(&setup.home, setup.request(workload()), &Context::silent()).unwrap();
     let layers = files(&setup.home.cache().join("layers"));
     fs::write(setup.project().join("data.bin"), vec![1; 300_000]).unwrap();
-    let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" --exact --ignored --nocapture \
-                  build::tests::inside_a_process_with_a_file_size_limit";
-    let output = std::process::Command::new("sh")
-        .args(["-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .env("MVM_TEST_FULL", setup.dir.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    on_a_full_disk("build::tests::inside_a_process_with_a_file_size_limit", 200, setup.dir.path());
     assert_eq!(artifacts::load(&setup.home, "hello").unwrap(), before);
     assert!(files(&setup.home.cache().join("layers")) == layers, "nothing half-written is left");
     assert!(files(&setup.home.cache().join("tmp")).is_empty());

@@ -122,6 +122,14 @@ pub fn select(choice: HypervisorChoice, probe: &Probe) -> Result<Box<dyn Hypervi
     }
 }
 
+/// Why `auto` passes over a KVM that is there and could run guests, if it does. Where there is none, or an emulator's, is
+/// no news: `mvmctl doctor` says so.
+pub(crate) fn passed_over(choice: HypervisorChoice, probe: &Probe) -> Option<String> {
+    let could = matches!(probe.kvm, KvmReport::Denied { .. } | KvmReport::Unusable { .. });
+    let remedy = probe.kvm.remedy().filter(|_| could && choice == HypervisorChoice::Auto)?;
+    Some(format!("QEMU runs the guest, many times slower: {}; {remedy}", probe.kvm))
+}
+
 /// The choice for a machine that is to be frozen or restored: `auto` takes a VMM that can, if there is one.
 pub(crate) fn that_freezes(choice: HypervisorChoice, probe: &Probe) -> HypervisorChoice {
     let freezes = |choice| select(choice, probe).is_ok_and(|hypervisor| hypervisor.snapshots().is_some());
@@ -184,6 +192,22 @@ mod tests {
                 assert_eq!(name(HypervisorChoice::Auto, &probe_of(hardware.clone(), qemu)), Ok("kvm"));
             }
         }
+    }
+
+    #[test]
+    fn a_kvm_that_is_there_and_refuses_is_passed_over_with_a_reason() {
+        for kvm in without_hardware() {
+            let note = passed_over(HypervisorChoice::Auto, &probe_of(kvm.clone(), true));
+            match &kvm {
+                KvmReport::Denied { reason, .. } | KvmReport::Unusable { reason } => {
+                    assert!(note.is_some_and(|note| note.contains(reason)), "{kvm:?}");
+                }
+                _ => assert_eq!(note, None, "{kvm:?}"),
+            }
+            assert_eq!(passed_over(HypervisorChoice::Qemu, &probe_of(kvm, true)), None);
+        }
+        let hardware = probe_of(KvmReport::Hardware { loop_us: 20 }, true);
+        assert_eq!(passed_over(HypervisorChoice::Auto, &hardware), None);
     }
 
     #[test]

@@ -75,8 +75,10 @@ impl KvmReport {
                 this machine) and load kvm_intel or kvm_amd; else QEMU runs the guests without"
                     .into()
             }
-            KvmReport::Emulated { .. } | KvmReport::Unusable { .. } => {
-                "nothing needs to be done: QEMU runs the guests without KVM".into()
+            KvmReport::Emulated { .. } => "nothing needs to be done: QEMU runs the guests without KVM".into(),
+            KvmReport::Unusable { .. } => {
+                "enable virtualization in this machine's firmware, or nesting in what runs this machine"
+                    .into()
             }
         })
     }
@@ -139,8 +141,7 @@ fn find_qemu() -> Option<PathBuf> {
 const ITERATIONS: u32 = 20_000;
 /// Hardware needs some ten microseconds for it, an emulator more than ten milliseconds.
 const LIMIT: Duration = Duration::from_millis(4);
-/// A busy host may take the processor away in the middle of a loop, and the first one touches its memory: one try within
-/// the limit proves hardware.
+/// A busy host may take the processor away in a loop, and the first touches its memory: one in time proves hardware.
 const TRIES: usize = 8;
 
 /// `measure`: the loop is worth running.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Cursor, Read as _};
-use std::process::Command;
 
 use backhand::{FilesystemReader, InnerNode};
 
 use super::*;
+use crate::testing::{FULL, on_a_full_disk};
 use crate::tree::{Content, Meta, Node};
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -191,7 +191,7 @@ fn gc_waits_for_a_build() {
 #[test]
 #[ignore = "started by a_full_disk_leaves_nothing_behind"]
 fn inside_a_process_with_a_file_size_limit() {
-    let home = Home::at(Path::new(&std::env::var_os("MVM_TEST_FULL").expect("set by the other test")));
+    let home = Home::at(Path::new(&std::env::var_os(FULL).expect("set by the other test")));
     let mut tree = Tree::new();
     tree.insert_file("/big", Content::from(vec![1; 1 << 20]), Meta::FILE).unwrap();
     let error = Store::open(&home).unwrap().write(&tree, LayerRole::Base).unwrap_err();
@@ -202,21 +202,7 @@ fn inside_a_process_with_a_file_size_limit() {
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
-    // 100 blocks of 512 bytes; the signal is ignored, so that the write fails as on a full disk.
-    let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" --exact --ignored --nocapture \
-                  layer::tests::inside_a_process_with_a_file_size_limit";
-    let output = Command::new("sh")
-        .args(["-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .env("MVM_TEST_FULL", dir.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    on_a_full_disk("layer::tests::inside_a_process_with_a_file_size_limit", 100, dir.path());
     let left: Vec<_> = files(&dir.path().join("cache/layers")).unwrap();
     assert!(left.is_empty(), "{left:?}");
 }

@@ -51,6 +51,8 @@ pub struct Launch {
     pub scratch_mb: u32,
     /// Hypervisor.
     pub hypervisor: HypervisorChoice,
+    /// What KVM refused our own VMM at the first try.
+    pub kvm_refused: Option<String>,
     /// What the guest is told, without secrets.
     pub activation: Activation,
     /// Secrets of the app's environment. A machine that is to be frozen is told them afterwards.
@@ -157,6 +159,7 @@ pub fn bare(
         memory_mb: 512,
         scratch_mb: 1024,
         hypervisor: HypervisorChoice::Auto,
+        kvm_refused: None,
         activation,
         late_env: BTreeMap::new(),
         policy: Policy::default(),
@@ -324,20 +327,7 @@ fn pool(concurrency: &Concurrency) -> PoolSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn app(extra: serde_json::Value) -> App {
-        let mut app = serde_json::json!({
-            "name": "a", "source": {"kind": "local_path", "path": ".", "include": ["**"], "exclude": []},
-            "image": {"kind": "nix_packages", "packages": ["python3"]},
-            "resources": {"cpu_cores": 1, "memory_mb": 256, "rootfs_size_mb": 512},
-            "network": {"mode": "deny", "ports": []}, "env": {},
-            "entrypoints": [{"kind": "function", "language": "python", "module": "m", "function": "f",
-                "format": "json", "working_dir": "/app", "env": {}, "primary": true}],
-            "dependencies": {"kind": "none"}, "mounts": []
-        });
-        app.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        serde_json::from_value(app).unwrap()
-    }
+    use crate::testing::app;
 
     fn built() -> AppBuild {
         AppBuild {

@@ -1,4 +1,5 @@
-//! Starts a supervisor and waits until its machine is ready; where a kernel hangs, a second time.
+//! Starts a supervisor and waits until its machine is ready; where a kernel hangs, a second time, and where our own VMM
+//! cannot start, with QEMU.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -30,32 +31,49 @@ pub(super) fn start(launch: Launch, ctx: &Context) -> Result<MachineInfo> {
     let clock = Instant::now();
     let name = launch.info.name.clone();
     ctx.reporter.report(Event::Started { stage: Stage::Boot, detail: name });
-    let info = start_twice(launch, clock, ctx)?;
+    let info = start_somehow(launch, clock, ctx)?;
     ctx.reporter.report(Event::Finished { stage: Stage::Boot, elapsed: clock.elapsed(), cached: false });
     Ok(info)
 }
 
+/// What a supervisor has to say in the end.
+enum Heard {
+    /// The machine does what it was started for.
+    Up(Box<MachineInfo>),
+    /// Its kernel hung, and was watched for that.
+    Stuck,
+    /// Our own VMM could not set it up here, for this reason.
+    Refused(String),
+}
+
 /// Once in several hundred boots on a busy host, a kernel on an emulated processor hangs before it reaches user space. A
 /// third of the time shows that: it takes a second, and several where the host is loaded. The rest is the second try's.
-fn start_twice(mut launch: Launch, clock: Instant, ctx: &Context) -> Result<MachineInfo> {
+/// And a host's KVM can look like hardware's and still refuse what a machine takes: then QEMU has a try.
+fn start_somehow(mut launch: Launch, clock: Instant, ctx: &Context) -> Result<MachineInfo> {
     let limit = launch.boot_timeout;
     let boots = !matches!(launch.snapshot, Plan::Restore { .. });
     launch.kernel_timeout = (boots && limit >= LONG_BOOT_TIMEOUT).then_some(limit / 3);
-    if let Some(info) = start_supervisor(&launch, ctx)? {
-        return Ok(info);
+    loop {
+        match start_supervisor(&launch, ctx)? {
+            Heard::Up(info) => return Ok(*info),
+            Heard::Refused(why) if launch.kvm_refused.is_none() => launch.kvm_refused = Some(why),
+            Heard::Stuck if launch.kernel_timeout.is_some() => {
+                let seconds = clock.elapsed().as_secs();
+                ctx.reporter.report(Event::Note(format!(
+                    "booting again: after {seconds} s the guest's kernel had not reached user space"
+                )));
+                launch.kernel_timeout = None;
+            }
+            Heard::Stuck | Heard::Refused(_) => {
+                return Err(Error::new(ErrorKind::Internal, "starting the machine: one try too many"));
+            }
+        }
+        launch.boot_timeout = limit.saturating_sub(clock.elapsed());
     }
-    let seconds = clock.elapsed().as_secs();
-    ctx.reporter.report(Event::Note(format!(
-        "booting again: after {seconds} s the guest's kernel had not reached user space"
-    )));
-    launch.kernel_timeout = None;
-    launch.boot_timeout = limit.saturating_sub(clock.elapsed());
-    start_supervisor(&launch, ctx)?
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "starting the machine: a third try"))
 }
 
-/// Starts a supervisor and hears how far its machine came: `None` if the kernel hung and was to be watched for that.
-fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<Option<MachineInfo>> {
+/// Starts a supervisor and hears how far its machine came.
+fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<Heard> {
     let program = programs::supervisor()?;
     let failed = |e: std::io::Error| {
         Error::new(ErrorKind::Environment, format!("starting {}: {e}", program.display())).source(e)
@@ -70,30 +88,44 @@ fn start_supervisor(launch: &Launch, ctx: &Context) -> Result<Option<MachineInfo
         .spawn()
         .map_err(failed)?;
     let child = Reaped::new(child);
-    let answer = write_message(&tether, launch, MAX_MESSAGE)
-        .and_then(|()| read_message::<LaunchEvent>(Patient::new(&tether, ctx)?, MAX_MESSAGE));
+    let answer = write_message(&tether, launch, MAX_MESSAGE).and_then(|()| {
+        loop {
+            match read_message::<LaunchEvent>(Patient::new(&tether, ctx)?, MAX_MESSAGE)? {
+                LaunchEvent::Note { text } => ctx.reporter.report(Event::Note(text)),
+                event => break Ok(event),
+            }
+        }
+    });
     match answer {
         Ok(LaunchEvent::Ready(info)) => {
             if launch.ephemeral {
                 tethers(|all| all.insert(launch.dir.clone(), tether));
             }
             child.let_live();
-            Ok(Some(*info))
+            Ok(Heard::Up(info))
         }
         Ok(LaunchEvent::Stuck) => {
             drop(tether);
             child.wait();
-            Ok(None)
+            Ok(Heard::Stuck)
+        }
+        Ok(LaunchEvent::Refused { why }) => {
+            drop(tether);
+            child.wait();
+            Ok(Heard::Refused(why))
         }
         Ok(LaunchEvent::Frozen) => {
             drop(tether);
             child.wait();
-            Ok(Some(launch.info.clone()))
+            Ok(Heard::Up(Box::new(launch.info.clone())))
         }
         Ok(LaunchEvent::Failed(failure)) => {
             drop(tether);
             child.wait();
             Err(failure.into())
+        }
+        Ok(LaunchEvent::Note { .. }) => {
+            Err(Error::new(ErrorKind::Internal, "starting the machine: a note is no end"))
         }
         Err(error) => {
             // The supervisor sees the end of its input and takes everything down with it.

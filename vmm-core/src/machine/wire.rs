@@ -63,6 +63,16 @@ pub enum LaunchEvent {
     Frozen,
     /// The guest's kernel did not reach user space in the time that its first try has, and is gone.
     Stuck,
+    /// Our own VMM could not set the machine up on this host; another may.
+    Refused {
+        /// In its words.
+        why: String,
+    },
+    /// For whoever waits; another event follows.
+    Note {
+        /// What to tell.
+        text: String,
+    },
     /// It does not.
     Failed(Failure),
 }
@@ -166,6 +176,23 @@ mod tests {
         }
         for name in ["", ".", "..", "../x", "a/b", "-x", "A", "a b", "a\0", &"x".repeat(101)] {
             assert_eq!(check_name(name).unwrap_err().kind(), ErrorKind::Usage, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn every_event_of_a_launch_comes_through() {
+        let failure = Failure::from(&Error::new(ErrorKind::Boot, "m"));
+        for event in [
+            LaunchEvent::Frozen,
+            LaunchEvent::Stuck,
+            LaunchEvent::Refused { why: "w".into() },
+            LaunchEvent::Note { text: "t".into() },
+            LaunchEvent::Failed(failure),
+        ] {
+            let mut bytes = Vec::new();
+            agent_protocol::write_message(&mut bytes, &event, MAX_MESSAGE).unwrap();
+            let back: LaunchEvent = agent_protocol::read_message(bytes.as_slice(), MAX_MESSAGE).unwrap();
+            assert_eq!(format!("{back:?}"), format!("{event:?}"));
         }
     }
 

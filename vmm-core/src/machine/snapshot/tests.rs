@@ -178,16 +178,7 @@ fn a_collection_takes_what_no_build_refers_to() {
 
 #[test]
 fn an_app_that_does_something_at_its_start_is_not_frozen() {
-    let app: App = serde_json::from_value(serde_json::json!({
-        "name": "a", "source": {"kind": "local_path", "path": ".", "include": ["**"], "exclude": []},
-        "image": {"kind": "nix_packages", "packages": ["python3"]},
-        "resources": {"cpu_cores": 1, "memory_mb": 256, "rootfs_size_mb": 512},
-        "network": {"mode": "deny", "ports": []}, "env": {},
-        "entrypoints": [{"kind": "function", "language": "python", "module": "m", "function": "f",
-            "format": "json", "working_dir": "/app", "env": {}, "primary": true}],
-        "dependencies": {"kind": "none"}, "mounts": []
-    }))
-    .unwrap();
+    let app = crate::testing::app(serde_json::json!({}));
     let function = EntrypointSpec::Function {
         language: "python".into(),
         module: "m".into(),

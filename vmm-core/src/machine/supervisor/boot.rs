@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_protocol::Output;
 
+use super::super::HypervisorChoice;
 use super::super::launch::Launch;
 use super::super::log::Log;
 use super::super::snapshot::Plan;
 use super::super::sys;
 use super::freeze::{self, Frozen, Held};
 use super::{Event, confine, spawn};
-use crate::hypervisor::{TscMeter, VmSpec, probe_quickly, select};
+use crate::hypervisor::{KvmReport, TscMeter, VmSpec, passed_over, probe_quickly, select};
 use crate::kernel::{self, Module};
 use crate::{Error, ErrorKind, Result, initramfs};
 
@@ -41,6 +42,31 @@ pub struct Booted {
     pub emulated: bool,
     /// What freezing or restoring it takes.
     pub frozen: Option<Held>,
+    /// Why KVM, which is there, does not run it.
+    pub note: Option<String>,
+}
+
+/// How the VMM process ended, in words.
+pub struct VmmEnd {
+    how: String,
+    /// Our own VMM could not set the machine up, on this host: no guest has run.
+    pub refused: bool,
+}
+
+impl std::fmt::Display for VmmEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.how)
+    }
+}
+
+/// What `mvm-vmm` ends with when the host's KVM does not give it what a machine takes.
+const NOT_SET_UP: i32 = 3;
+
+/// Whether another VMM is to be tried where our own cannot start. A snapshot is of one VMM.
+pub fn turns(launch: &Launch) -> bool {
+    launch.hypervisor == HypervisorChoice::Auto
+        && launch.info.hypervisor == "kvm"
+        && matches!(launch.snapshot, Plan::Boot)
 }
 
 /// The VMM process.
@@ -73,7 +99,12 @@ fn failed(doing: &str, path: &Path, e: std::io::Error) -> Error {
 /// Starts the process.
 pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<Booted> {
     let meter = TscMeter::start();
-    let hypervisor = select(launch.hypervisor, &probe_quickly())?;
+    let mut probe = probe_quickly();
+    if let Some(reason) = launch.kvm_refused.clone() {
+        probe.kvm = KvmReport::Unusable { reason };
+    }
+    let hypervisor = select(launch.hypervisor, &probe)?;
+    let note = passed_over(launch.hypervisor, &probe);
     if !hypervisor.makes_namespaces() {
         confine::seal()?;
     }
@@ -115,7 +146,7 @@ pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<B
     let vmm = watch(child, events)?;
     let (name, emulated) = (hypervisor.name(), !hypervisor.is_accelerated());
     let frozen = frozen.map(|files| Held { files, hypervisor, state });
-    Ok(Booted { vmm, channel, hypervisor: name, emulated, frozen })
+    Ok(Booted { vmm, channel, hypervisor: name, emulated, frozen, note })
 }
 
 fn starting(e: std::io::Error) -> Error {
@@ -218,8 +249,9 @@ fn watch(mut child: Child, events: &Sender<Event>) -> Result<Vmm> {
         let mut alive = watched.lock().unwrap_or_else(PoisonError::into_inner);
         let status = child.wait();
         *alive = false;
+        let refused = status.as_ref().is_ok_and(|status| status.code() == Some(NOT_SET_UP));
         let how = status.map_or_else(|e| e.to_string(), |status| describe(status, &words));
-        let _ = events.send(Event::VmmEnded(how));
+        let _ = events.send(Event::VmmEnded(VmmEnd { how, refused }));
     })?;
     Ok(Vmm { pid, alive })
 }

@@ -31,8 +31,8 @@ enum Event {
     Guest(GuestMessage),
     /// The channel ended.
     ChannelEnded,
-    /// The VMM process ended, in words.
-    VmmEnded(String),
+    /// The VMM process ended.
+    VmmEnded(boot::VmmEnd),
     /// A client wants it to stop.
     Down(Duration),
     /// The process that started it is gone, or gave up.
@@ -45,8 +45,8 @@ enum Reached {
     Ready(Box<MachineInfo>),
     /// It is frozen, and gone.
     Frozen,
-    /// Its kernel hangs, and another try is left.
-    Stuck,
+    /// It is gone, and another try is left: whoever started it hears which.
+    Again(LaunchEvent),
 }
 
 /// How a machine ended.
@@ -77,7 +77,7 @@ pub fn main() -> u8 {
     let tell = |event: &LaunchEvent| {
         let _ = write_message(output.lock(), event, MAX_MESSAGE);
     };
-    match Supervisor::start(launch) {
+    match Supervisor::start(launch, &tell) {
         Ok(supervisor) => supervisor.run(&tell),
         Err(error) => {
             tell(&LaunchEvent::Failed(Failure::from(&error)));
@@ -101,6 +101,7 @@ struct Supervisor {
     late_env: BTreeMap<String, String>,
     freeze_at: FreezeAt,
     frozen: Option<freeze::Held>,
+    turns: bool,
 }
 
 type Started = (Arc<Guest>, boot::Vmm, Option<freeze::Held>, Receiver<Event>);
@@ -111,7 +112,7 @@ struct MachineDirHeld {
 }
 
 impl Supervisor {
-    fn start(mut launch: Launch) -> Result<Supervisor> {
+    fn start(mut launch: Launch, tell: &dyn Fn(&LaunchEvent)) -> Result<Supervisor> {
         let clock = Instant::now();
         sys::harden().map_err(|e| {
             Error::new(ErrorKind::Environment, format!("hardening the supervisor: {e}")).source(e)
@@ -121,9 +122,10 @@ impl Supervisor {
         let dir = MachineDirHeld { dir, lock };
         launch.info.pid = std::process::id();
         let confined = confine::confine(&launch);
-        let started = confined.and_then(|()| Self::start_held(&dir, &mut launch, clock));
+        let started = confined.and_then(|()| Self::start_held(&dir, &mut launch, clock, tell));
         match started {
             Ok((guest, vmm, frozen, events)) => Ok(Supervisor {
+                turns: boot::turns(&launch),
                 dir,
                 guest,
                 vmm,
@@ -144,7 +146,12 @@ impl Supervisor {
         }
     }
 
-    fn start_held(dir: &MachineDirHeld, launch: &mut Launch, clock: Instant) -> Result<Started> {
+    fn start_held(
+        dir: &MachineDirHeld,
+        launch: &mut Launch,
+        clock: Instant,
+        tell: &dyn Fn(&LaunchEvent),
+    ) -> Result<Started> {
         let secrets = std::mem::take(&mut launch.secrets).into_iter().map(Zeroizing::new).collect();
         let log = Arc::new(Log::new(dir.dir.path(), secrets));
         let uses = launch.layers.iter().chain([&launch.kernel]).map(std::path::PathBuf::as_path);
@@ -153,6 +160,7 @@ impl Supervisor {
         let (sender, events) = mpsc::channel();
         let booted = boot::boot(launch, &log, &sender)?;
         launch.info.hypervisor = booted.hypervisor.into();
+        booted.note.into_iter().for_each(|note| tell(&LaunchEvent::Note { text: note }));
         launch.kernel_timeout = launch.kernel_timeout.filter(|_| booted.emulated);
         for to in &launch.policy.connect_to {
             log.note(format!("the operator sends {}:{} to {}", to.host, to.port, to.address));
@@ -178,25 +186,14 @@ impl Supervisor {
                 tell(&LaunchEvent::Frozen);
                 return 0;
             }
-            Ok(Reached::Stuck) => {
-                self.vmm.kill();
-                self.dir.dir.remove(&self.dir.lock);
-                tell(&LaunchEvent::Stuck);
-                return 1;
-            }
+            Ok(Reached::Again(why)) => return self.give_up(&why, tell),
             Ok(Reached::Ready(info)) => {
                 self.record(&info, None);
                 tell(&LaunchEvent::Ready(info));
                 close_output();
                 self.wait_for_end()
             }
-            Err(error) => {
-                // Whoever started it hears why; nothing of it remains.
-                self.vmm.kill();
-                self.dir.dir.remove(&self.dir.lock);
-                tell(&LaunchEvent::Failed(Failure::from(&error)));
-                return 1;
-            }
+            Err(error) => return self.give_up(&LaunchEvent::Failed(Failure::from(&error)), tell),
         };
         self.guest.end(match &end {
             End::InOrder => Error::new(ErrorKind::Guest, "the machine was stopped"),
@@ -223,6 +220,14 @@ impl Supervisor {
         }
     }
 
+    /// Whoever started it hears why; nothing of it remains.
+    fn give_up(&self, why: &LaunchEvent, tell: &dyn Fn(&LaunchEvent)) -> u8 {
+        self.vmm.kill();
+        self.dir.dir.remove(&self.dir.lock);
+        tell(why);
+        1
+    }
+
     fn record(&self, info: &MachineInfo, ended: Option<String>) {
         // A full disk must not stop the machine; what `ps` shows then is a little behind.
         if let Err(error) = self.dir.dir.write(&Record { info: info.clone(), ended }) {
@@ -236,7 +241,7 @@ impl Supervisor {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(event) = self.events.recv_timeout(left) else {
                 if deadline < self.boot_deadline {
-                    return Ok(Reached::Stuck);
+                    return Ok(Reached::Again(LaunchEvent::Stuck));
                 }
                 let seconds = self.boot_timeout.as_secs_f32();
                 let reached = self.guest.reached();
@@ -276,13 +281,13 @@ impl Supervisor {
                     self.kernel_deadline = None;
                     self.boot_deadline = self.boot_deadline.min(Instant::now() + VMM_END);
                 }
+                Event::VmmEnded(how) if how.refused && self.turns => {
+                    return Ok(Reached::Again(LaunchEvent::Refused { why: how.to_string() }));
+                }
                 Event::VmmEnded(how) => {
                     return Err(self.with_console(
                         ErrorKind::Boot,
-                        format!(
-                            "starting {}: the machine ended before it was ready: {how}",
-                            self.guest.info().name
-                        ),
+                        format!("starting {}: it ended before it was ready: {how}", self.guest.info().name),
                     ));
                 }
                 Event::Down(_) | Event::LauncherGone => return Err(Error::cancelled()),
@@ -362,7 +367,7 @@ impl Supervisor {
         let deadline = Instant::now() + limit;
         loop {
             match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Event::VmmEnded(how)) => return Some(how),
+                Ok(Event::VmmEnded(how)) => return Some(how.to_string()),
                 Ok(Event::Down(grace)) if grace.is_zero() => return None,
                 Ok(_) => {}
                 Err(_) => return None,
