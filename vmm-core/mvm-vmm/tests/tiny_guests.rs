@@ -174,6 +174,18 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+/// Processes that this one has started and that are not gone, by their names.
+fn children() -> Vec<String> {
+    let parent = std::process::id().to_string();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    // NUMBER (NAME) STATE PARENT …
+    let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let ours = |stat: &String| {
+        stat.rsplit(')').next().is_some_and(|rest| rest.split_whitespace().nth(1) == Some(&parent))
+    };
+    stats.filter(ours).collect()
+}
+
 /// Every machine ends and takes everything with it. The other tests of this program may run meanwhile, so what is
 /// counted is a process of its own.
 #[test]
@@ -185,8 +197,12 @@ fn two_hundred_machines_in_a_row_and_ten_at_once_leave_nothing() {
     if std::env::var_os(INSIDE).is_none() {
         let test = "two_hundred_machines_in_a_row_and_ten_at_once_leave_nothing";
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let status = command.args(["--exact", test, "--test-threads=1"]).env(INSIDE, "1").status().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        command.args(["--exact", test, "--test-threads=1"]).env(INSIDE, "1").env("TMPDIR", dir.path());
+        let status = command.status().unwrap();
         assert!(status.success(), "{status}");
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+        assert!(left.is_empty(), "files are left: {left:?}");
         return;
     }
     stop(sleeping(1, 256).0);
@@ -197,6 +213,7 @@ fn two_hundred_machines_in_a_row_and_ten_at_once_leave_nothing() {
     let all: Vec<_> = (0..10).map(|_| sleeping(1, 256)).collect();
     all.into_iter().for_each(|(guest, _kernel)| stop(guest));
     assert_eq!(descriptors(), before);
+    assert_eq!(children(), Vec::<String>::new(), "processes are left");
     let more = resident(std::process::id()).saturating_sub(memory);
     assert!(more < 4 << 20, "{} KiB more than before", more >> 10);
 }
