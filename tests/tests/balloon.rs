@@ -15,7 +15,7 @@ import mvm
     resources=mvm.resources(cpu_cores=1, memory_mb=384),
     network=mvm.network(mode="none"),
 )
-def eat(megabytes: int = 192) -> int:
+def eat(megabytes: int = 96) -> int:
     # Written, page by page, and freed at the end of the call.
     return len(bytearray(b"x") * (megabytes << 20))
 "#;
@@ -44,12 +44,12 @@ fn what_a_guest_has_freed_is_the_hosts_again() {
     let before = resident(vmm);
     assert!(before < 300, "{before} MiB of 384 before anything was done with it");
     let eaten = world.mvmctl(&["call", "hungry", "--timeout", "120s"]).expect(0).stdout;
-    assert_eq!(eaten.trim(), (192u64 << 20).to_string());
+    assert_eq!(eaten.trim(), (96u64 << 20).to_string());
     let most = peak(vmm);
-    assert!(most >= before + 96, "{before} MiB before and {most} at the most: it was not the guest's memory");
+    assert!(most >= before + 48, "{before} MiB before and {most} at the most: it was not the guest's memory");
     // The guest reports free ranges some seconds after they were freed.
     assert!(
-        eventually(|| resident(vmm) + 96 <= most),
+        eventually(|| resident(vmm) + 48 <= most),
         "{before} MiB before, {most} at the most, {} after it was freed",
         resident(vmm)
     );

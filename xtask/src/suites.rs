@@ -259,7 +259,8 @@ pub const SUITES: &[Suite] = &[
         work: Work::Tests {
             select: |p| {
                 p.target == "boot_guests"
-                    || end_to_end(p) && !matches!(p.target.as_str(), "tidy" | "deny" | "kvm" | "balloon")
+                    || end_to_end(p)
+                        && !matches!(p.target.as_str(), "tidy" | "deny" | "kvm" | "balloon" | "bench_kvm")
             },
             arguments: &["--include-ignored", "--test-threads=2"],
             environment: &[("MVM_BOOT_TESTS", "1")],

@@ -17,11 +17,13 @@ use rustix::system::{RebootCommand, finit_module, reboot};
 const MODULES: &str = "/outer/modules";
 /// Environment of the tests, `NAME=value` a line.
 const ENVIRONMENT: &str = "/outer/environment";
-/// What to run: `PROGRAM SECONDS +PART -PART,PART` a line. The seconds are for each test; those with the first part in
-/// their names are run, those with one of the others are not.
+/// What to run: `NUMBER PROGRAM SECONDS +PART -PART,PART` a line. The number is that of the machine which runs it. The
+/// seconds are for each test; those with the first part in their names are run, those with one of the others are not.
 const PLAN: &str = "/outer/plan";
 /// Where a test's output goes.
 const OUTPUT: &str = "/tmp/output";
+/// What a test has measured is in lines that begin with this.
+const FIGURE: &str = "OUTER-FIGURE";
 /// So often it says that it is alive.
 const ALIVE: Duration = Duration::from_secs(10);
 /// Of a failed test's output, so much is shown.
@@ -89,9 +91,13 @@ fn loopback_up() -> Result<(), String> {
 /// Runs the plan; how many tests did not pass. Those that an earlier machine has done are left out.
 fn run() -> Result<u32, String> {
     let mut bad = 0;
-    let mut done = done();
+    let mut done = told("done").unwrap_or(0);
+    let number = told("number").unwrap_or(0).to_string();
     for line in read(PLAN)?.lines() {
         let mut words = line.split_whitespace();
+        if words.next() != Some(number.as_str()) {
+            continue;
+        }
         let (Some(program), Some(seconds)) = (words.next(), words.next().and_then(|s| s.parse().ok())) else {
             return Err(format!("the plan has a line that is none: {line}"));
         };
@@ -107,10 +113,13 @@ fn run() -> Result<u32, String> {
             let name = format!("{}::{test}", program.rsplit('/').next().unwrap_or(program));
             let start = Instant::now();
             let how = one(program, test, Duration::from_secs(seconds))?;
+            let output = fs::read(OUTPUT).unwrap_or_default();
+            let text = String::from_utf8_lossy(&output);
+            text.lines().filter(|line| line.starts_with(FIGURE)).for_each(|line| println!("{line}"));
             println!("OUTER-TEST {how} {name} ({:.1} s)", start.elapsed().as_secs_f32());
             if how != "ok" {
                 bad += 1;
-                println!("{}", tail(&fs::read(OUTPUT).unwrap_or_default()));
+                println!("{}", tail(&output));
             }
             bury_the_rest();
         }
@@ -118,10 +127,11 @@ fn run() -> Result<u32, String> {
     Ok(bad)
 }
 
-/// `outer.done=` of the kernel's command line.
-fn done() -> usize {
-    let line = read("/proc/cmdline").unwrap_or_default();
-    line.split_whitespace().find_map(|word| word.strip_prefix("outer.done=")?.parse().ok()).unwrap_or(0)
+/// `outer.NAME=` of the kernel's command line.
+fn told(name: &str) -> Option<usize> {
+    let line = read("/proc/cmdline").ok()?;
+    let value = |word: &str| word.strip_prefix("outer.")?.strip_prefix(name)?.strip_prefix('=')?.parse().ok();
+    line.split_whitespace().find_map(value)
 }
 
 /// The names of a program's tests.
