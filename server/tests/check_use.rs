@@ -7,7 +7,7 @@
 mod check_support;
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use check_support::{BAD, Tree, check, err, out};
 use serde_json::Value;
@@ -184,6 +184,31 @@ fn the_configuration_that_holds_is_shown() {
     assert!(json["source"].as_str().unwrap().ends_with("sub/mvm.toml"));
     tree.write("sub/mvm.toml", "[check]\nselct = 1\n");
     assert_eq!(show(&["sub"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_difference_can_be_applied_and_gives_what_a_fix_gives() {
+    let texts = [
+        ("lines.py", BAD.to_owned()),
+        ("tabs.py", BAD.replace("    ", "\t")),
+        ("windows.py", BAD.replace('\n', "\r\n")),
+        ("sub/open end.py", BAD.trim_end().to_owned()),
+        ("at_the_end.py", BAD.replacen("memory_mbs", "memory_mb", 1) + "\n\n" + BAD.trim_end()),
+    ];
+    let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let (fixed, patched) = (Tree::new(&files), Tree::new(&files));
+    check(&fixed, &["--fix", "--exit-zero"]);
+    let difference = out(&check(&patched, &["--diff"]));
+    // The summary stands below, as text does in a mail with a patch.
+    patched.write("fixes.patch", &difference);
+    let apply = ["apply", "--whitespace=nowarn", "fixes.patch"];
+    let result = Command::new("git").args(apply).current_dir(patched.root()).output().unwrap();
+    assert!(result.status.success(), "{}\n{difference}", String::from_utf8_lossy(&result.stderr));
+    for (name, before) in files {
+        let after = std::fs::read_to_string(patched.path(name)).unwrap();
+        assert_eq!(after, std::fs::read_to_string(fixed.path(name)).unwrap(), "{name}");
+        assert_ne!(after, before, "{name}");
+    }
 }
 
 #[test]

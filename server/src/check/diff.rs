@@ -16,7 +16,9 @@ pub fn unified(name: &str, old: &str, new: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) =
         (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
     let ops = script(&a, &b);
-    let mut out = format!("--- a/{name}\n+++ b/{name}\n");
+    // A name with blanks ends with a tab: `patch` would read the rest as a date.
+    let end = if name.contains(' ') { "\t" } else { "" };
+    let mut out = format!("--- a/{name}{end}\n+++ b/{name}{end}\n");
     let changed: Vec<usize> =
         ops.iter().enumerate().filter(|(_, op)| **op != Op::Keep).map(|(i, _)| i).collect();
     let mut at = 0;

@@ -103,14 +103,18 @@ fn render(
 
 fn push_diff(out: &mut String, diff: &str, credentials: &[&str], look: &Look) {
     for line in diff.split_inclusive('\n') {
-        let text = terminal::safe(&mask::difference(line.trim_end_matches(['\n', '\r']), credentials));
+        // Tabs and the end of a line are what a patch must have right, and steer no terminal.
+        let body = line.strip_suffix('\n').unwrap_or(line);
+        let (body, end) = body.strip_suffix('\r').map_or((body, "\n"), |body| (body, "\r\n"));
+        let shown = mask::difference(body, credentials);
+        let text = shown.split('\t').map(terminal::safe).collect::<Vec<_>>().join("\t");
         let text = match line.as_bytes().first() {
             Some(b'-') => look.paint(Style::Removed, &text),
             Some(b'+') => look.paint(Style::Added, &text),
             _ => text,
         };
         out.push_str(&text);
-        out.push('\n');
+        out.push_str(end);
     }
 }
 
