@@ -290,7 +290,7 @@ pub const SUITES: &[Suite] = &[
         about: "our own VMM on the stock kvm_amd of an outer machine: guests, policy, walls",
         needs: &[setup::CC, setup::QEMU, setup::MKE2FS],
         programs: true,
-        when: When::Named,
+        when: When::Always,
         work: Work::Tests {
             select: |p| end_to_end(p) && p.target == "kvm",
             arguments: &["--include-ignored", "--nocapture"],
