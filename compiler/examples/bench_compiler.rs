@@ -173,6 +173,11 @@ fn silent() -> Value {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|mode| mode == "keystroke") {
+        // For a profiler: the one figure that is hard to reach, alone.
+        println!("{:?}", keystroke(&source::of(3_000, 3), 501, false));
+        return;
+    }
     if let [_, mode, declarations, code] = &arguments[..]
         && mode == "memory"
         && let (Ok(declarations), Ok(code)) = (declarations.parse(), code.parse())

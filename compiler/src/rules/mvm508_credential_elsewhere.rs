@@ -152,7 +152,8 @@ fn named(text: &str) -> Vec<TextRange> {
     found
 }
 
-/// Comments between items belong to none of them.
+/// Comments between items belong to none of them. This looks at the whole text at every keystroke, so it goes from
+/// comment to comment and not from line to line.
 fn comments(text: &str, findings: &mut Findings) {
     for start in memchr::memchr_iter(b'#', text.as_bytes()) {
         if start > 0 && text.as_bytes()[start - 1] != b'\n' {
@@ -187,10 +188,13 @@ fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
         ctx.declarations.iter().map(|d| d.place(&d.declaration.decorator)).collect();
     heads.retain(|head| !unread.iter().any(|at| head.start <= at.start && at.end <= head.end));
     findings.retain(|f| {
+        if f.rule != RULE.id {
+            return true;
+        }
         let touches = |r: &TextRange| r.start < f.range.end && f.range.start < r.end;
         // Within a decorator values are judged by what they are, not by the text.
         let line = ctx.text.get(..f.range.start).unwrap_or("").rsplit('\n').next().unwrap_or("");
         let judged = f.severity < Severity::Error && heads.iter().any(touches) && !line.contains('#');
-        f.rule != RULE.id || !judged && !said.iter().any(touches)
+        !judged && !said.iter().any(touches)
     });
 }
