@@ -70,6 +70,9 @@ pub(crate) struct Splitter<'a> {
     pub items: Vec<Item>,
     /// The last item is a row of decorators that waits for its `def` or `class`.
     pending: bool,
+    /// The last item is a row of decorators with deeper lines behind it: the rest of one that was closed too early, if
+    /// a closing bracket stands at the margin next.
+    torn: bool,
 }
 
 /// The first word of a line.
@@ -99,7 +102,7 @@ impl<'a> Splitter<'a> {
     /// Starts at the beginning of a line (`at`).
     pub fn new(text: &'a str, at: usize) -> Self {
         let at = if at == 0 && text.starts_with('\u{feff}') { 3 } else { at };
-        Splitter { lexer: Lexer::new(text), at, items: Vec::new(), pending: false }
+        Splitter { lexer: Lexer::new(text), at, items: Vec::new(), pending: false, torn: false }
     }
 
     /// Reads one line, blank or logical; `false` at the end of the text.
@@ -130,7 +133,7 @@ impl<'a> Splitter<'a> {
 
     fn indented(&mut self, i: usize) {
         // What is decorated stands at the margin; these decorators have lost theirs.
-        self.pending = false;
+        self.torn |= std::mem::take(&mut self.pending);
         let line = self.lexer.logical_line(i, |_| {});
         self.at = line.next;
         let decorator = self.lexer.bytes[i] == b'@';
@@ -154,6 +157,25 @@ impl<'a> Splitter<'a> {
     }
 
     fn top_level(&mut self, i: usize) {
+        let torn = std::mem::take(&mut self.torn);
+        let closes = matches!(self.lexer.bytes[i], b')' | b']' | b'}');
+        // Or the rest of a function's head.
+        let head = |item: &Item| {
+            let defines = matches!(item.kind, ItemKind::Decorated | ItemKind::Function);
+            defines && self.lexer.bytes.get(item.end.wrapping_sub(1)) == Some(&b',')
+        };
+        if closes
+            && (torn || self.items.last().is_some_and(head))
+            && let Some(item) = self.items.last_mut()
+        {
+            let line = self.lexer.logical_line(i, |_| {});
+            self.at = line.next;
+            item.end = line.code_end.max(item.end);
+            item.broken |= line.broken;
+            item.reach = item.reach.max(self.lexer.take_reach(line.next));
+            self.pending = torn;
+            return;
+        }
         let kind = kind_of(&self.lexer.bytes[i..]);
         if matches!(kind, ItemKind::Simple | ItemKind::Import) && !self.continues(i) {
             return self.simple(i, kind);

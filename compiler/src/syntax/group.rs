@@ -19,6 +19,8 @@ pub(super) struct Group {
     pieces: Vec<TextRange>,
     /// Closing brackets that close nothing.
     stray: Vec<usize>,
+    /// Closing brackets that would close this one, were it not for what follows.
+    early: Vec<usize>,
     /// Commas with nothing before them.
     stray_commas: Vec<usize>,
     /// Line ends where a comma is missing.
@@ -37,6 +39,7 @@ impl Group {
             close: None,
             pieces: Vec::new(),
             stray: Vec::new(),
+            early: Vec::new(),
             stray_commas: Vec::new(),
             missing_commas: Vec::new(),
             open_string: false,
@@ -63,6 +66,19 @@ impl Group {
                 b')' | b']' | b'}' => {
                     let matching = stack.iter().rposition(|(at, _)| closes(bytes[*at], b));
                     match matching {
+                        Some(0) if goes_on(bytes, open, i) => {
+                            group.early.push(i);
+                            if stack.len() == 1 {
+                                if !blank(text, from..i) {
+                                    group.pieces.push(from..i);
+                                }
+                                // Its comma is the one that ends the piece.
+                                let next = after_blanks(bytes, i + 1);
+                                from = if bytes.get(next) == Some(&b',') { next + 1 } else { i + 1 };
+                                i = from;
+                                continue;
+                            }
+                        }
                         Some(0) => {
                             group.close = Some(i);
                             group.inner.end = i;
@@ -115,12 +131,7 @@ impl Group {
             None | Some(b'\n' | b'\r' | b'#' | b')' | b']' | b'}') => return false,
             _ => {}
         }
-        let begins_argument = {
-            let rest = &bytes[i..];
-            let name = rest.iter().position(|b| !is_name_byte(*b)).unwrap_or(rest.len());
-            let after = rest[name..].iter().position(|b| *b != b' ').map_or(rest.len(), |n| name + n);
-            name > 0 && rest.get(after) == Some(&b'=') && rest.get(after + 1) != Some(&b'=')
-        };
+        let begins_argument = begins_argument(bytes, i);
         if begins_argument {
             while stack.len() > 1 && stack.last().is_some_and(|(_, opened_in)| *opened_in >= column) {
                 stack.pop();
@@ -141,6 +152,7 @@ impl Group {
             add(self.open, "the bracket is never closed", true);
         }
         self.stray.iter().take(20).for_each(|at| add(*at, "the bracket closes nothing", false));
+        self.early.iter().take(20).for_each(|at| add(*at, "the bracket is one too many: more follows", true));
         self.stray_commas.iter().take(20).for_each(|at| add(*at, "nothing stands before this comma", false));
         self.missing_commas
             .iter()
@@ -174,6 +186,35 @@ impl Group {
 
 fn closes(open: u8, close: u8) -> bool {
     matches!((open, close), (b'(', b')') | (b'[', b']') | (b'{', b'}'))
+}
+
+/// The first byte that is no white space.
+fn after_blanks(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or(&[]);
+    at + rest.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(rest.len())
+}
+
+/// Is a bracket that closes the outermost one too many? Then an argument or another bracket follows it, and the text
+/// ends in one that may close the outermost.
+fn goes_on(bytes: &[u8], open: usize, at: usize) -> bool {
+    let last = bytes.len() - 1;
+    if at == last || !closes(bytes[open], bytes[last]) {
+        return false;
+    }
+    let next = after_blanks(bytes, at + 1);
+    let line = bytes[at + 1..next].iter().any(|b| matches!(b, b'\n' | b'\r'));
+    match bytes.get(next) {
+        Some(b',' | b')' | b']' | b'}') => true,
+        _ => line && begins_argument(bytes, next),
+    }
+}
+
+/// Does `name=` stand here?
+fn begins_argument(bytes: &[u8], at: usize) -> bool {
+    let rest = bytes.get(at..).unwrap_or(&[]);
+    let name = rest.iter().position(|b| !is_name_byte(*b)).unwrap_or(rest.len());
+    let after = rest[name..].iter().position(|b| *b != b' ').map_or(rest.len(), |n| name + n);
+    name > 0 && rest.get(after) == Some(&b'=') && rest.get(after + 1) != Some(&b'=')
 }
 
 fn blank(text: &str, range: TextRange) -> bool {

@@ -90,6 +90,16 @@ pub(crate) fn parse_head(text: &str, errors: &mut Vec<SyntaxError>) -> Head {
         };
         return Head { decorators: lines.decorators.iter().map(unread).collect(), ..Head::default() };
     }
+    if let Some(at) = lines.semicolon {
+        let message = "a decorator ends with its line: remove the `;`".to_owned();
+        errors.push(SyntaxError { range: at..at + 1, message, unclosed: false });
+    }
+    if let Some(range) = lines.definition.as_ref().and_then(|d| scan::no_body(text, d.end))
+        && text.as_bytes().get(lines.end.wrapping_sub(1)) == Some(&b':')
+    {
+        let message = "the function's head ends before this, and no statement begins so".to_owned();
+        errors.push(SyntaxError { range, message, unclosed: false });
+    }
     if let Some(head) = quick::head(&text[..lines.end]) {
         head.definition.iter().for_each(|definition| signature(definition, errors));
         return head;
@@ -113,6 +123,11 @@ pub(crate) fn parse_head(text: &str, errors: &mut Vec<SyntaxError>) -> Head {
         errors.push(SyntaxError { range: start..start + 1, message, unclosed: false });
     }
     head
+}
+
+/// Where the head of a definition ends.
+pub(crate) fn head_end(text: &str) -> usize {
+    head_lines(text).end
 }
 
 /// Is each decorator all of its line? tree-sitter lets more follow than Python does.
