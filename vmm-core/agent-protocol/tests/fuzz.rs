@@ -2,17 +2,17 @@
 // A test's helpers may fail the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "fuzz/drive.rs"]
-mod drive;
 #[path = "fuzz/targets.rs"]
 mod targets;
 
+use fuzz_drive::Drive;
+
 #[test]
 fn session() {
-    drive::drive("session", 3000, targets::SESSIONS, targets::session);
+    Drive { name: "session", inputs: 3000, seeds: targets::SESSIONS, words: &[] }.run(targets::session);
 }
 
 #[test]
 fn messages() {
-    drive::drive("messages", 3000, targets::MESSAGES, targets::messages);
+    Drive { name: "messages", inputs: 3000, seeds: targets::MESSAGES, words: &[] }.run(targets::messages);
 }

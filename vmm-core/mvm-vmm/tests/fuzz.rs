@@ -2,22 +2,22 @@
 // A test's helpers may fail the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../../agent-protocol/tests/fuzz/drive.rs"]
-mod drive;
 #[path = "fuzz/targets.rs"]
 mod targets;
 
+use fuzz_drive::Drive;
+
 #[test]
 fn devices() {
-    drive::drive("devices", 1500, targets::DEVICES, targets::devices);
+    Drive { name: "devices", inputs: 1500, seeds: targets::DEVICES, words: &[] }.run(targets::devices);
 }
 
 #[test]
 fn bus() {
-    drive::drive("bus", 1500, targets::BUS, targets::bus);
+    Drive { name: "bus", inputs: 1500, seeds: targets::BUS, words: &[] }.run(targets::bus);
 }
 
 #[test]
 fn restored() {
-    drive::drive("restored", 600, targets::STATES, targets::restored);
+    Drive { name: "restored", inputs: 600, seeds: targets::STATES, words: &[] }.run(targets::restored);
 }
