@@ -41,6 +41,9 @@ pub enum ReadError {
 impl Workload {
     /// Reads a workload, strictly. It is well-formed then, not yet valid: see [`Workload::validate`].
     pub fn from_json(bytes: &[u8]) -> Result<Workload, ReadError> {
+        if let Some(reason) = no_json(bytes) {
+            return Err(ReadError::Json { line: 1, column: 1, reason: reason.to_owned() });
+        }
         let Strict(value) = serde_json::from_slice(bytes).map_err(|e| ReadError::Json {
             line: e.line(),
             column: e.column(),
@@ -59,6 +62,20 @@ impl Workload {
         check(&WORKLOAD, &value, &mut String::new())?;
         serde_json::from_value(value)
             .map_err(|e| ReadError::Shape { pointer: String::new(), reason: format!("is refused: {e}") })
+    }
+}
+
+/// What a parser would only call an unexpected character.
+fn no_json(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [] => Some("the text is empty, perhaps truncated"),
+        [0xef, 0xbb, 0xbf, ..] => {
+            Some("the text begins with a byte order mark, which JSON has not: save it without")
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Some("the text is UTF-16, and JSON is UTF-8: save it as UTF-8")
+        }
+        _ => None,
     }
 }
 

@@ -247,22 +247,22 @@ pub struct GcArgs {
 pub enum IrCommand {
     /// Check an IR file, or the IR that a declaration becomes
     Validate {
-        /// A file that `compile` takes
+        /// A `.py` or IR `.json` file, or `-` for IR on standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
     /// Print the IR hash: SHA-256 of the canonical JSON
     Hash {
-        /// A file that `compile` takes
+        /// A `.py` or IR `.json` file, or `-` for IR on standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Compare two workloads value by value; exit code 1 when they differ
+    /// Compare two workloads value by value; exit code 0 when they are equal, 1 when they differ
     Diff {
-        /// The old one
+        /// The old one: a `.py` or IR `.json` file, or `-` for IR on standard input
         #[arg(value_hint = ValueHint::FilePath)]
         old: PathBuf,
-        /// The new one
+        /// The new one, likewise
         #[arg(value_hint = ValueHint::FilePath)]
         new: PathBuf,
     },

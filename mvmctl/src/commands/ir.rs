@@ -1,6 +1,6 @@
 //! `mvmctl ir`: validate, hash, diff, schema.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use vmm_core::{Context, Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ pub async fn ir(command: IrCommand, ui: &Ui, ctx: &Context) -> Outcome {
             let workload = load(file.clone(), ui, ctx).await?;
             let digest = workload.hash();
             ui.result(&json!({"valid": true, "id": workload.id, "ir_hash": digest}), || {
-                format!("{}: valid ({})\n", file.display(), workload.id)
+                format!("{}: valid ({})\n", named(&file), workload.id)
             })?;
             Ok(0)
         }
@@ -29,6 +29,12 @@ pub async fn ir(command: IrCommand, ui: &Ui, ctx: &Context) -> Outcome {
             Ok(0)
         }
         IrCommand::Diff { old, new } => {
+            if old == Path::new("-") && new == Path::new("-") {
+                return Err(Failure::usage(
+                    "comparing standard input with itself: it can be read once",
+                    "name a file for one of the two workloads",
+                ));
+            }
             let old = to_value(&load(old, ui, ctx).await?)?;
             let new = to_value(&load(new, ui, ctx).await?)?;
             let differences = diff(&old, &new);
@@ -49,6 +55,11 @@ async fn load(file: PathBuf, ui: &Ui, ctx: &Context) -> Result<Workload, Failure
     Ok(interruptible(ctx, move || load_file(&file, &ui)).await?.workload)
 }
 
+/// A file in the words of a message.
+fn named(file: &Path) -> String {
+    if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
+}
+
 fn schema() -> Result<String> {
     let text = serde_json::to_string_pretty(&workload_ir::json_schema())
         .map_err(|e| Error::new(ErrorKind::Internal, format!("writing the schema: {e}")))?;
@@ -59,14 +70,25 @@ fn to_value(workload: &Workload) -> Result<Value> {
     serde_json::to_value(workload).map_err(|e| Error::new(ErrorKind::Internal, format!("writing IR: {e}")))
 }
 
+/// Characters of a value that a terminal is shown; `--json` has them all.
+const SHOWN: usize = 400;
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((cut, _)) => format!("{}… ({} bytes)", &text[..cut], text.len()),
+        None => text,
+    }
+}
+
 fn line(difference: &Difference, ui: &Ui) -> String {
     let Difference { pointer, old, new } = difference;
     let mut out = format!("{pointer}\n");
     if let Some(old) = old {
-        out.push_str(&ui.paint_out("31", &format!("  - {old}\n")));
+        out.push_str(&ui.paint_out("31", &format!("  - {}\n", shown(old))));
     }
     if let Some(new) = new {
-        out.push_str(&ui.paint_out("32", &format!("  + {new}\n")));
+        out.push_str(&ui.paint_out("32", &format!("  + {}\n", shown(new))));
     }
     out
 }
