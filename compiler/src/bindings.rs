@@ -1,13 +1,10 @@
 //! Which names a top-level item binds, and how. Read by bytes: an item that binds a name only counts when a
 //! declaration uses that name.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
-
 use crate::finding::TextRange;
 use crate::imports::{Imported, read_import};
 use crate::items::{Item, ItemKind, Lexer, is_name_byte, line_end, newline_length};
+use crate::touches::{self, CHANGED, GLOBAL};
 
 /// One name bound by an item.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,34 +28,20 @@ pub(crate) enum How {
     Function,
     /// Otherwise: ``is bound in a branch or loop``.
     Other(&'static str),
+    /// Not at all, but what it names may be changed, if it can be: a list, say.
+    Touched(&'static str),
+    /// Not at all: this is another name for the same value.
+    Alias(String),
 }
 
 const CONDITIONAL: &str = "is bound inside a compound statement, so whether it is depends on what runs";
-const GLOBAL: &str = "is rebound by a function that declares it `global`";
+/// How far the targets of a `with … as (…)` are read.
+const TARGETS: usize = 1_000;
 const UNPACKED: &str = "is bound by unpacking, which is not read";
 /// Of a class.
 pub(crate) const CLASS: &str = "is a class";
 /// Of `type X = …`.
 pub(crate) const ALIAS: &str = "is a type alias";
-const CHANGED: &str = "is changed in place after it is bound";
-
-/// Methods that change a list or dictionary.
-const MUTATORS: [&str; 13] = [
-    "append",
-    "extend",
-    "insert",
-    "remove",
-    "pop",
-    "popitem",
-    "clear",
-    "update",
-    "setdefault",
-    "sort",
-    "reverse",
-    "add",
-    "discard",
-];
-
 /// The names that an item binds. `text` is the item's.
 pub(crate) fn of_item(text: &str, kind: ItemKind) -> Vec<Binding> {
     let mut out = Vec::new();
@@ -68,6 +51,7 @@ pub(crate) fn of_item(text: &str, kind: ItemKind) -> Vec<Binding> {
         ItemKind::Function | ItemKind::Class | ItemKind::Decorated => definition(text, &mut out),
         ItemKind::Compound => compound(text, &mut out),
     }
+    touches::of_item(text, kind, &mut out);
     out
 }
 
@@ -81,13 +65,13 @@ fn imported(i: Imported) -> Binding {
 }
 
 /// A name at an offset.
-fn name_at(text: &str, at: usize, end: usize) -> Option<TextRange> {
+pub(crate) fn name_at(text: &str, at: usize, end: usize) -> Option<TextRange> {
     let bytes = &text.as_bytes()[..end];
     let length = bytes.get(at..)?.iter().position(|b| !is_name_byte(*b)).unwrap_or(end - at);
     (length > 0 && !bytes[at].is_ascii_digit()).then_some(at..at + length)
 }
 
-fn skip_blank(text: &str, mut at: usize, end: usize) -> usize {
+pub(crate) fn skip_blank(text: &str, mut at: usize, end: usize) -> usize {
     let bytes = text.as_bytes();
     while at < end {
         match bytes[at] {
@@ -111,22 +95,9 @@ fn definition(text: &str, out: &mut Vec<Binding>) {
                 let how = if function { How::Function } else { How::Other(CLASS) };
                 out.push(Binding { name: text[range.clone()].to_owned(), range, how });
             }
-            at = line.next;
-            break;
+            return;
         }
         at = line.next.max(at + 1);
-    }
-    static GLOBALS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("global "));
-    if GLOBALS.find(text.as_bytes()).is_none() {
-        return;
-    }
-    while at < text.len() {
-        let start = skip_blank(text, at, text.len());
-        let line = lexer.logical_line(start, |_| {});
-        if text[start..].starts_with("global ") {
-            names_in(text, start + 7..line.code_end.max(start + 7), GLOBAL, out);
-        }
-        at = line.next.max(start + 1);
     }
 }
 
@@ -146,7 +117,7 @@ fn head_of_definition(text: &str, at: usize, end: usize) -> Option<(TextRange, b
 }
 
 /// Every name in a range.
-fn names_in(text: &str, range: TextRange, why: &'static str, out: &mut Vec<Binding>) {
+pub(crate) fn names_in(text: &str, range: TextRange, why: &'static str, out: &mut Vec<Binding>) {
     let bytes = text.as_bytes();
     let mut at = range.start;
     while at < range.end {
@@ -170,9 +141,8 @@ fn names_in(text: &str, range: TextRange, why: &'static str, out: &mut Vec<Bindi
 /// A simple statement: assignments, deletions, assignment expressions.
 fn simple(text: &str, range: TextRange, out: &mut Vec<Binding>) {
     let start = skip_blank(text, range.start, range.end);
-    let statement = &text[start..range.end];
-    if statement.starts_with("del ") {
-        return names_in(text, start + 4..range.end, "is deleted", out);
+    if name_at(text, start, range.end).is_some_and(|word| &text[word] == "del") {
+        return names_in(text, start + 3..range.end, "is deleted", out);
     }
     if let Some(name) = type_alias(text, start, range.end) {
         return out.push(Binding {
@@ -182,15 +152,15 @@ fn simple(text: &str, range: TextRange, out: &mut Vec<Binding>) {
         });
     }
     let equals = assignments(text, start..range.end, out);
-    let Some((last, augmented)) = equals.last().copied() else {
-        return mutation(text, start..range.end, out);
-    };
+    let Some((last, augmented)) = equals.last().copied() else { return };
     let mut from = start;
+    let first = out.len();
     for (at, _) in &equals {
         let end = if augmented { operator_start(text, from, *at) } else { *at };
         target(text, from..end, last + 1, augmented, out);
         from = at + 1;
     }
+    touches::aliases(text, last + 1..range.end, first, out);
 }
 
 /// The name in `type X = …`.
@@ -216,7 +186,7 @@ fn operator_start(text: &str, from: usize, mut at: usize) -> usize {
 
 /// Every byte outside strings and comments, with the depth of the brackets around it. `on` says where to go on; `None`
 /// ends it.
-fn code(text: &str, range: TextRange, mut on: impl FnMut(usize, usize) -> Option<usize>) {
+pub(crate) fn code(text: &str, range: TextRange, mut on: impl FnMut(usize, usize) -> Option<usize>) {
     let bytes = &text.as_bytes()[..range.end];
     let mut lexer = Lexer::new(&text[..range.end]);
     let mut depth = 0usize;
@@ -247,9 +217,12 @@ fn assignments(text: &str, range: TextRange, out: &mut Vec<Binding>) -> Vec<(usi
     let bytes = &text.as_bytes()[..range.end];
     let start = range.start;
     let mut found = Vec::new();
+    let mut lambda = false;
     code(text, range, |i, depth| {
         let next = bytes.get(i + 1);
         match bytes[i] {
+            // What follows are its defaults.
+            b'l' if depth == 0 && is_word(bytes, i, b"lambda") => lambda = true,
             b':' if next == Some(&b'=') => {
                 let before = text[start..i].trim_end();
                 let length = before.bytes().rev().take_while(|b| is_name_byte(*b)).count();
@@ -258,7 +231,7 @@ fn assignments(text: &str, range: TextRange, out: &mut Vec<Binding>) -> Vec<(usi
                 return Some(i + 2);
             }
             b'=' if next == Some(&b'=') => return Some(i + 2),
-            b'=' if depth == 0 => {
+            b'=' if depth == 0 && !lambda => {
                 let before = i.checked_sub(1).and_then(|at| bytes.get(at));
                 let compare = matches!(before, Some(b'!'))
                     || matches!(before, Some(b'<' | b'>')) && bytes.get(i.wrapping_sub(2)) != before;
@@ -277,6 +250,17 @@ fn assignments(text: &str, range: TextRange, out: &mut Vec<Binding>) -> Vec<(usi
     found
 }
 
+/// Assignment expressions in a part of a text.
+pub(crate) fn assigned_within(text: &str, range: TextRange, out: &mut Vec<Binding>) {
+    assignments(text, range, out);
+}
+
+fn is_word(bytes: &[u8], at: usize, word: &[u8]) -> bool {
+    let before = at.checked_sub(1).and_then(|n| bytes.get(n));
+    let after = bytes.get(at + word.len());
+    bytes[at..].starts_with(word) && ![before, after].into_iter().flatten().any(|b| is_name_byte(*b))
+}
+
 /// The target of an assignment.
 fn target(text: &str, range: TextRange, value: usize, augmented: bool, out: &mut Vec<Binding>) {
     let start = skip_blank(text, range.start, range.end);
@@ -291,18 +275,6 @@ fn target(text: &str, range: TextRange, value: usize, augmented: bool, out: &mut
         Some(_) => return names_in(text, range, UNPACKED, out),
     };
     out.push(Binding { name: text[name.clone()].to_owned(), range: name, how });
-}
-
-/// `NAMES.append(…)`
-fn mutation(text: &str, range: TextRange, out: &mut Vec<Binding>) {
-    let Some(name) = name_at(text, range.start, range.end) else { return };
-    if text.as_bytes().get(name.end) != Some(&b'.') {
-        return;
-    }
-    let Some(method) = name_at(text, name.end + 1, range.end) else { return };
-    if text.as_bytes().get(method.end) == Some(&b'(') && MUTATORS.contains(&&text[method]) {
-        out.push(Binding { name: text[name.clone()].to_owned(), range: name, how: How::Other(CHANGED) });
-    }
 }
 
 /// A compound statement: whatever its lines bind is bound conditionally.
@@ -330,6 +302,7 @@ fn compound(text: &str, out: &mut Vec<Binding>) {
         binding.how = match binding.how {
             How::Import(i) => How::ConditionalImport(i),
             How::Other(why) if why == CHANGED => How::Other(why),
+            how @ (How::Touched(_) | How::Alias(_)) => how,
             _ => How::Other(CONDITIONAL),
         };
         out.push(binding);
@@ -355,16 +328,12 @@ fn compound_line(text: &str, range: TextRange, depth: u32, out: &mut Vec<Binding
             let head = &text[rest.clone()];
             let end = head.find(" in ").map_or(rest.end, |n| rest.start + n);
             names_in(text, rest.start..end, CONDITIONAL, out);
+            assignments(text, end..range.end, out);
             after_colon(text, end..range.end, depth, out);
         }
         "with" | "except" | "case" => {
-            let head = &text[rest.clone()];
-            for (n, _) in head.match_indices(" as ") {
-                let at = rest.start + n + 4;
-                if let Some(name) = name_at(text, skip_blank(text, at, rest.end), rest.end) {
-                    names_in(text, name, CONDITIONAL, out);
-                }
-            }
+            as_names(text, rest.clone(), out);
+            assignments(text, rest.clone(), out);
             if text[start..].starts_with("case") {
                 names_in(text, rest.clone(), CONDITIONAL, out);
             }
@@ -377,6 +346,26 @@ fn compound_line(text: &str, range: TextRange, depth: u32, out: &mut Vec<Binding
         "global" => names_in(text, rest, GLOBAL, out),
         _ => simple(text, start..range.end, out),
     }
+}
+
+/// What stands behind each `as`.
+fn as_names(text: &str, range: TextRange, out: &mut Vec<Binding>) {
+    let bytes = text.as_bytes();
+    let end = range.end;
+    code(text, range, |i, _| {
+        if bytes[i] == b'a' && is_word(bytes, i, b"as") {
+            let at = i + 2 + bytes[i + 2..end].iter().take_while(|b| b.is_ascii_whitespace()).count();
+            let to = match bytes.get(at) {
+                Some(b'(' | b'[') => {
+                    let names = &bytes[at..end.min(at + TARGETS)];
+                    names.iter().position(|b| matches!(b, b':' | b'=')).map_or(at + names.len(), |n| at + n)
+                }
+                _ => name_at(text, at, end).map_or(at, |name| name.end),
+            };
+            names_in(text, at..to, CONDITIONAL, out);
+        }
+        Some(i + 1)
+    });
 }
 
 /// The statement that stands on the line of its header.
@@ -400,7 +389,8 @@ mod tests {
 
     fn bound(text: &str, kind: ItemKind) -> Vec<(String, bool)> {
         let found = of_item(text, kind);
-        found.into_iter().map(|b| (b.name, matches!(b.how, How::Value(_)))).collect()
+        let binds = |b: &Binding| !matches!(b.how, How::Touched(_) | How::Alias(_));
+        found.into_iter().filter(binds).map(|b| (b.name, matches!(b.how, How::Value(_)))).collect()
     }
 
     #[test]
@@ -411,7 +401,8 @@ mod tests {
         assert_eq!(plain("A = B = 1"), [("A".into(), true), ("B".into(), true)]);
         assert_eq!(plain("A, B = 1, 2"), [("A".into(), false), ("B".into(), false)]);
         assert_eq!(plain("A += 1"), [("A".into(), false)]);
-        assert_eq!(plain("A.append(1)"), [("A".into(), false)]);
+        assert_eq!(plain("A.append(1)"), []);
+        assert_eq!(plain("A = lambda x=1: x"), [("A".into(), true)]);
         assert_eq!(plain("A['x'] = 1"), [("A".into(), false)]);
         assert_eq!(plain("print(A == 1, x=(B := 2))"), [("B".into(), false)]);
         assert_eq!(plain("A <= B"), []);

@@ -31,6 +31,7 @@ pub mod secrets;
 mod selectors;
 mod syntax;
 pub mod table;
+mod touches;
 mod value;
 mod workload;
 

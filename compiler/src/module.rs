@@ -9,10 +9,11 @@ use foldhash::fast::RandomState;
 use crate::bindings::{Binding, How};
 use crate::document::may_declare;
 use crate::finding::{Finding, TextRange};
-use crate::imports::{Imports, What, is_about_mvm};
-use crate::items::Item;
+use crate::imports::{Imported, Imports, What, is_about_mvm};
+use crate::items::{Item, is_name_byte};
 use crate::memory::Memory;
-use crate::{bindings, parallel, place};
+use crate::touches::ANY;
+use crate::{bindings, parallel, place, table};
 
 /// Items that are read at a time.
 const BATCH: usize = 512;
@@ -89,7 +90,7 @@ impl Module {
             (start..(start + BATCH).min(items.len())).for_each(|i| bound.read(text, items, memory, i));
             bound
         });
-        let mut ours: Vec<(String, TextRange)> = Vec::new();
+        let mut ours: Vec<(Imported, TextRange)> = Vec::new();
         let mut imports = Imports::default();
         module.names.reserve_exact(bound.iter().map(|b| b.names.len()).sum());
         module.signatures.reserve_exact(items.len());
@@ -127,7 +128,7 @@ impl Module {
         memory: &Memory,
         index: usize,
         imports: &mut Imports,
-        ours: &mut Vec<(String, TextRange)>,
+        ours: &mut Vec<(Imported, TextRange)>,
     ) {
         let Some(item) = items.get(index) else { return };
         for binding in bindings_of(text, items, memory, index).iter() {
@@ -145,30 +146,42 @@ impl Module {
                                import it at the top level";
                 self.findings.push(Finding::error("MVM010", at.clone(), message));
             }
-            ours.push((binding.name.clone(), at));
+            ours.push(((**imported).clone(), at));
         }
     }
 
     /// Reports names of `mvm` that are bound again.
-    fn rebound(&mut self, text: &str, items: &[Item], memory: &Memory, ours: &[(String, TextRange)]) {
+    fn rebound(&mut self, text: &str, items: &[Item], memory: &Memory, ours: &[(Imported, TextRange)]) {
         let mut seen: Vec<&str> = Vec::new();
-        for (name, import) in ours {
-            if seen.contains(&name.as_str()) {
-                continue;
-            }
-            seen.push(name);
-            for (i, binding) in self.bindings(text, items, memory, name) {
-                if matches!(&binding.how, How::Import(i) | How::ConditionalImport(i) if is_about_mvm(i)) {
+        for (imported, import) in ours {
+            let helpers = table::HELPERS.iter().map(|h| h.name);
+            // What stands before a star import is bound by it.
+            let (names, from): (Vec<&str>, usize) = match imported.what {
+                What::Star(_) => (helpers.collect(), import.start),
+                _ => (vec![&imported.local], 0),
+            };
+            for name in names {
+                if seen.contains(&name) {
                     continue;
                 }
-                let at = items[i].start + binding.range.start..items[i].start + binding.range.end;
-                let message = format!(
-                    "`{name}` is rebound here, so a static reader cannot tell what it means: use another name"
-                );
-                self.findings.push(
-                    Finding::error("MVM010", at, message)
-                        .related(import.clone(), format!("`{name}` is imported here")),
-                );
+                seen.push(name);
+                let spelt = |(i, _): &(usize, Binding)| {
+                    text.get(items[*i].range()).is_some_and(|text| has_word(text, name))
+                };
+                let dynamic = self.bindings(text, items, memory, ANY).into_iter().filter(spelt);
+                for (i, binding) in self.bindings(text, items, memory, name).into_iter().chain(dynamic) {
+                    let same = |other: &Imported| match (&other.what, &imported.what) {
+                        (What::Member(_, original), What::Star(_)) => is_about_mvm(other) && original == name,
+                        (other, what) => other == what,
+                    };
+                    let at = items[i].start + binding.range.start..items[i].start + binding.range.end;
+                    if at.start < from
+                        || matches!(&binding.how, How::Import(i) | How::ConditionalImport(i) if same(i))
+                    {
+                        continue;
+                    }
+                    self.findings.push(rebound(name, at, import));
+                }
             }
         }
     }
@@ -178,13 +191,31 @@ impl Module {
         let hash = small_hash(name);
         let from = self.names.partition_point(|(h, _)| *h < hash);
         let mut found: Vec<(usize, Binding)> = Vec::new();
+        let mut last = None;
         for (_, item) in self.names[from..].iter().take_while(|(h, _)| *h == hash) {
             let item = *item as usize;
             // An item that binds it twice stands there twice.
-            if found.last().is_none_or(|(last, _)| *last != item) {
+            if last != Some(item) {
+                last = Some(item);
                 let all = bindings_of(text, items, memory, item);
-                found.extend(all.iter().filter(|b| b.name == name && !is_star(b)).map(|b| (item, b.clone())));
+                let binds = |b: &&Binding| b.name == name && !is_star(b) && !is_touch(b);
+                found.extend(all.iter().filter(binds).map(|b| (item, b.clone())));
             }
+        }
+        found
+    }
+
+    /// Whatever may change the value behind a name, and its other names, in order.
+    pub fn touches(&self, text: &str, items: &[Item], memory: &Memory, name: &str) -> Vec<(usize, Binding)> {
+        let hash = small_hash(name);
+        let from = self.names.partition_point(|(h, _)| *h < hash);
+        let mut items_of: Vec<u32> =
+            self.names[from..].iter().take_while(|(h, _)| *h == hash).map(|(_, item)| *item).collect();
+        items_of.dedup();
+        let mut found = Vec::new();
+        for item in items_of.into_iter().map(|item| item as usize) {
+            let all = bindings_of(text, items, memory, item);
+            found.extend(all.iter().filter(|b| b.name == name && is_touch(b)).map(|b| (item, b.clone())));
         }
         found
     }
@@ -241,6 +272,21 @@ impl Module {
     }
 }
 
+/// Does a text speak of this name?
+fn has_word(text: &str, word: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memmem::find_iter(bytes, word.as_bytes()).any(|at| {
+        let around = [at.checked_sub(1).map(|n| bytes[n]), bytes.get(at + word.len()).copied()];
+        !around.into_iter().flatten().any(is_name_byte)
+    })
+}
+
+fn rebound(name: &str, at: TextRange, import: &TextRange) -> Finding {
+    let message =
+        format!("`{name}` is rebound here, so a static reader cannot tell what it means: use another name");
+    Finding::error("MVM010", at, message).related(import.clone(), format!("`{name}` is imported here"))
+}
+
 impl Bound {
     fn read(&mut self, text: &str, items: &[Item], memory: &Memory, index: usize) {
         let bindings = bindings_of(text, items, memory, index);
@@ -252,6 +298,11 @@ impl Bound {
             self.imports.push(index);
         }
     }
+}
+
+/// Does it bind nothing?
+fn is_touch(binding: &Binding) -> bool {
+    matches!(binding.how, How::Touched(_) | How::Alias(_))
 }
 
 fn is_star(binding: &Binding) -> bool {
@@ -266,9 +317,12 @@ fn signature(bindings: &[Binding]) -> u32 {
     for binding in bindings {
         let how = match &binding.how {
             How::Import(_) | How::ConditionalImport(_) => return IMPORTS,
+            // What it binds stands in a string.
+            _ if binding.name == ANY => return IMPORTS,
             How::Value(_) => "value",
             How::Function => "function",
-            How::Other(why) => why,
+            How::Other(why) | How::Touched(why) => why,
+            How::Alias(other) => other,
         };
         all = small_hash((all, &binding.name, how));
     }

@@ -18,9 +18,13 @@ use crate::memory::Memory;
 use crate::module::Module;
 use crate::syntax::ast::{Expr, SyntaxError};
 use crate::syntax::parse_expr;
+use crate::touches::ANY;
+use crate::value::{Value, ValueKind};
 
 /// Constants of constants of constants: deeper than this is refused.
 const DEPTH: u32 = 60;
+/// Names of one list: more are not looked at.
+const ALIASES: usize = 50;
 /// Types of types of types: more are not looked at.
 const TYPES: usize = 200;
 
@@ -217,7 +221,17 @@ impl<'a> Names<'a> {
                     let why = format!("`{name}` may be rebound by a star import: import names one by one");
                     return self.refused(why, &[(*star, Some(&(0..0)), "the star import")], name);
                 }
-                self.constant(name, first, *start, depth)
+                if let Some((item, any)) = self.bindings(ANY).first() {
+                    let why = format!("`{name}` may be rebound by code that is put together as it runs");
+                    return self.refused(why, &[(*item, Some(&any.range), "here")], name);
+                }
+                let constant = self.constant(name, first, *start, depth);
+                match &constant.lookup {
+                    Lookup::Constant(_, c) if may_change(&c.value) => {
+                        self.changed(name, name, &mut Vec::new()).unwrap_or(constant)
+                    }
+                    _ => constant,
+                }
             }
             How::Import(_) | How::ConditionalImport(_) => {
                 let why = format!("`{name}` is imported, and other files are not read: write the value here");
@@ -226,8 +240,40 @@ impl<'a> Names<'a> {
             How::Function => {
                 self.refused(format!("`{name}` is a function: its result is not static"), &here, name)
             }
-            How::Other(why) => self.refused(format!("`{name}` {why}"), &here, name),
+            How::Other(why) | How::Touched(why) => self.refused(format!("`{name}` {why}"), &here, name),
+            How::Alias(_) => Resolved::unknown(),
         }
+    }
+
+    /// The refusal of a list whose elements are not those that it was written with, by this name or another.
+    fn changed(&self, name: &str, other: &str, seen: &mut Vec<String>) -> Option<Resolved> {
+        seen.push(other.to_owned());
+        if other != name {
+            let again = self.bindings(other);
+            let why = again.iter().find_map(|(item, b)| match &b.how {
+                How::Other(why) => Some((*item, b, *why)),
+                _ => None,
+            });
+            if let Some((item, binding, why)) = why {
+                let why =
+                    format!("`{name}` is also `{other}`, which {why}: give the value a name of its own");
+                return Some(self.refused(why, &[(item, Some(&binding.range), "here")], name));
+            }
+        }
+        for (item, touch) in self.module.touches(self.text, self.items, self.memory, other) {
+            let why = match &touch.how {
+                How::Touched(why) => format!("`{other}` {why}: give the value a name of its own"),
+                How::Alias(next) if seen.len() < ALIASES && !seen.contains(next) => {
+                    match self.changed(name, next, seen) {
+                        Some(refused) => return Some(refused),
+                        None => continue,
+                    }
+                }
+                _ => continue,
+            };
+            return Some(self.refused(why, &[(item, Some(&touch.range), "here")], name));
+        }
+        None
     }
 
     fn constant(&self, name: &str, item: usize, start: usize, depth: u32) -> Resolved {
@@ -314,6 +360,15 @@ impl<'a> Names<'a> {
         uses.sort_unstable();
         uses.dedup();
         uses
+    }
+}
+
+/// Can the value, or a part of it, be changed in place?
+fn may_change(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_) => true,
+        ValueKind::Tuple(items) => items.iter().any(may_change),
+        _ => false,
     }
 }
 
