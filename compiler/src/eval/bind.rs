@@ -112,6 +112,7 @@ impl Evaluator<'_> {
         if !binder.unreadable && !self.quiet {
             self.missing(helper, &bound);
         }
+        self.limits(&bound);
         bound
     }
 

@@ -4,8 +4,11 @@ mod bind;
 mod check;
 mod format;
 mod keys;
+mod limits;
 mod literal;
 mod lookup;
+#[cfg(test)]
+mod meaning_tests;
 mod number;
 mod operator;
 mod refuse;

@@ -15,6 +15,6 @@ pub static RULE: Rule = Rule {
     rationale: "What has no sensible default must be said: a machine cannot be built without an image, nor a secret be fetched without a name.",
     remedy: "Add the argument.",
     examples: &[good("name=\"a\","), good("env={\"A\": mvm.secret(\"a\")},")],
-    also: &["MVM602"],
+    also: &["MVM602", "MVM005"],
     check: Check::Compiler,
 };

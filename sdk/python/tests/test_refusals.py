@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import python
 
 import mvm
 
@@ -31,6 +32,9 @@ PLACES = {
     "tmpfs": "mounts=[mvm.mount(source=%s, target='/a')]",
     "workload_ref": "depends_on=[%s]",
     "health_check": "health_check=%s",
+    "python_deps": "dependencies=%s",
+    "node_deps": "dependencies=%s",
+    "host_path": "mounts=[mvm.mount(source=%s, target='/a')]",
 }
 
 SAME_WORDS = [
@@ -66,26 +70,121 @@ SAME_WORDS = [
     "mvm.entrypoint_function(module='a', function='run', primary=False)",
 ]
 
-REFUSED = [
+# Apart from what a declaration's own arguments say.
+SAME_WORDS += [
     "mvm.network(mode='none', allow_https=['a.example'])",
+    "mvm.network(mode='none', egress=mvm.egress([mvm.host_port('a.example', 443)]))",
+    "mvm.network(mode='none', ports=[{'guest': 80}])",
+    "mvm.network(allow_https=[''])",
     "mvm.network(ports=[{'guest': 0}])",
+    "mvm.network(ports=[{'guest': 80, 'host': 65536}])",
+    "mvm.network(ports=[{'guest': 80, 'mapping_id': 'a'}, {'guest': 81, 'mapping_id': 'a'}])",
+    "mvm.network(ports=[{'guest': 80, 'mapping_id': '1'}, {'guest': 81}])",
+    "mvm.host_port('', 443)",
+    "mvm.oci_image('')",
     "mvm.oci_image('python@sha256:1')",
+    "mvm.oci_image('https://a.example/b')",
+    "mvm.oci_image('a b')",
+    "mvm.oci_image('python:')",
+    "mvm.oci_image('python:-1')",
+    "mvm.oci_image('Python:1')",
+    "mvm.oci_image('a//b:1')",
+    "mvm.oci_image('a-:1')",
+    "mvm.oci_image(':1')",
+    "mvm.oci_image('a.example:80/:1')",
+    "mvm.oci_image('python@sha512:' + 'a' * 128)",
+    "mvm.oci_image('python@sha256:' + 'A' * 64)",
+    "mvm.oci_image('python:3', digest='sha256:1')",
+    "mvm.oci_image('python:3', digest='')",
+    "mvm.oci_image('python@sha256:' + 'a' * 64, digest='sha256:' + 'b' * 64)",
     "mvm.local_path('')",
+    "mvm.local_path('a\\0b')",
+    "mvm.local_path('.', exclude=['a\\0b'])",
     "mvm.entrypoint(command=[])",
+    "mvm.entrypoint(command=['', 'a'])",
+    "mvm.entrypoint(command=['a'], env={'A': 'a\\0b'})",
+    "mvm.entrypoint_function(module='', function='run')",
+    "mvm.entrypoint_function(module='a', function='')",
     "mvm.warm_process(pool_size=0, max_calls_per_worker=1, max_rss_mb=1)",
+    "mvm.warm_process(pool_size=1, max_calls_per_worker=4294967296, max_rss_mb=1)",
+    "mvm.warm_process(pool_size=1, max_calls_per_worker=1, max_rss_mb=1, max_queue_depth=-1)",
     "mvm.mount(source=mvm.tmpfs(), target='tmp')",
     "mvm.volume('A')",
+    "mvm.volume('')",
+    "mvm.volume('a', size_mb=0)",
     "mvm.workload_ref('A b')",
     "mvm.literal('a\\0b')",
     "mvm.tmpfs(size_mb=0)",
+    "mvm.host_path('')",
+    "mvm.python_deps(lockfile='')",
+    "mvm.node_deps(lockfile='')",
     "mvm.health_check(command=['a'], retries=0)",
+    "mvm.health_check(command=['a'], start_period_secs=-1)",
+    "mvm.health_check(command=[])",
     "mvm.secret('')",
+    "mvm.hook('')",
+    "mvm.hook([])",
     "mvm.dns_resolver('')",
+    "mvm.dns_resolver('9.9.9.9', port=0)",
+    "env={'A': 'a\\0b'}",
+    "env={'1A': 'a'}",
+    "env={1: 'a'}",
+    "mounts=[mvm.mount(source=mvm.tmpfs(), target='/a'), mvm.mount(source=mvm.tmpfs(), target='/a')]",
+    "entrypoint=mvm.entrypoint(command=['a']), entrypoints=[mvm.entrypoint(command=['b'])]",
+    "entrypoints=[mvm.entrypoint_function(module='a', function='f'), "
+    "mvm.entrypoint_function(module='a', function='g')]",
+    "entrypoints=[mvm.entrypoint_function(module='a', function='f', primary=True), "
+    "mvm.entrypoint_function(module='a', function='g', primary=True)]",
+    "entrypoints=[mvm.entrypoint_function(module='a', function='f', primary=True), "
+    "mvm.entrypoint_function(module='a', function='f')]",
+    "nmae='a'",
+    "name=1",
 ]
+
+# Whole files: what a declaration decorates, and what several of them are together.
+FILES = {
+    "bare": "@mvm.app\ndef run() -> None:\n    pass\n",
+    "class": "@mvm.app(image=mvm.python_image())\nclass Run:\n    pass\n",
+    "method": "class A:\n    @mvm.app(image=mvm.python_image())\n    def run(self) -> None:\n        pass\n",
+    "nested": "def f():\n    @mvm.app(image=mvm.python_image())\n    def run() -> None:\n        pass\nf()\n",
+    "without an image": "@mvm.app()\ndef run() -> None:\n    pass\n",
+    "function's name": "@mvm.app(image=mvm.python_image())\ndef Run() -> None:\n    pass\n",
+    "workload's id": "mvm.workload(id='A b')\n@mvm.app(image=mvm.python_image())\ndef run() -> None:\n    pass\n",
+    "no such helper": "@mvm.app(image=mvm.pythn_image())\ndef run() -> None:\n    pass\n",
+}
+TOGETHER = {
+    "two apps": "".join(f"@mvm.app(image=mvm.python_image())\ndef {name}() -> None:\n    pass\n" for name in "ab"),
+    "two ids": "mvm.workload(id='a')\nmvm.workload(id='b')\n"
+    "@mvm.app(image=mvm.python_image())\ndef run() -> None:\n    pass\n",
+}
+
+# What a file that is executed cannot be refused for, and why.
+COMPILER_ALONE = {
+    "MVM001": (
+        "@mvm.app(image=mvm.python_image())\ndef run(:\n    pass\n",
+        "Python refuses the file itself, before the package is asked",
+    ),
+    "MVM002": (
+        "@mvm.app(image=mvm.python_image(), env={'A': str(1)})\ndef run() -> None:\n    pass\n",
+        "when the call arrives, the value is one: how it was computed is gone",
+    ),
+    "MVM010": (
+        "@mvm.app(image=mvm.python_image())\ndef run() -> None:\n    pass\nmvm = None\n",
+        "what is rebound afterwards changes nothing for the interpreter, and the package does not hear of it",
+    ),
+    "MVM011": (
+        "@mvm.app(image=mvm.python_image(), env={'A': 'a', 'A': 'b'})\ndef run() -> None:\n    pass\n",
+        "a dictionary that exists has each key once",
+    ),
+    "MVM015": (
+        "@mvm.app(image=mvm.python_image(), env={'A': 'a\u202eb'})\ndef run() -> None:\n    pass\n",
+        "the value is what it is; only a reader of the source is deceived",
+    ),
+}
 
 
 def declaration(call: str) -> str:
-    if call.startswith("name="):
+    if not call.startswith("mvm."):
         return f"import mvm\n@mvm.app({call}, image=mvm.nix_packages(['python3']))\ndef run() -> None:\n    pass\n"
     argument = PLACES[call[len("mvm.") : call.index("(")]] % call
     image = "" if argument.startswith("image=") else "image=mvm.nix_packages(['python3']), "
@@ -115,9 +214,35 @@ def test_the_same_rule_and_words(call: str, mvmctl: str, tmp_path: Path) -> None
     assert [error.rule, error.message] in [[one["rule"], one["message"]] for one in findings]
 
 
-@pytest.mark.parametrize("call", REFUSED)
-def test_both_refuse(call: str, mvmctl: str, tmp_path: Path) -> None:
-    text = declaration(call)
-    refusal(text)
-    code, _ = compiled(mvmctl, text, tmp_path)
-    assert code != 0, "the compiler accepts what the package refuses"
+@pytest.mark.parametrize("what", FILES)
+def test_files_in_the_same_words(what: str, mvmctl: str, tmp_path: Path) -> None:
+    text = f"import mvm\n{FILES[what]}"
+    code, findings = compiled(mvmctl, text, tmp_path)
+    assert code != 0
+    if what == "no such helper":  # the module itself answers, as any module does
+        with pytest.raises(AttributeError, match="pythn_image"):
+            exec(compile(text, "a.py", "exec"), {"__name__": "refused"})
+        return
+    error = refusal(text)
+    assert [error.rule, error.message] in [[one["rule"], one["message"]] for one in findings]
+
+
+@pytest.mark.parametrize("what", TOGETHER)
+def test_what_only_the_whole_file_tells_is_refused_when_it_is_emitted(what: str, mvmctl: str, tmp_path: Path) -> None:
+    code, findings = compiled(mvmctl, f"import mvm\n{TOGETHER[what]}", tmp_path)
+    assert code != 0
+    done = python("-m", "mvm", "emit", str(tmp_path / "a.py"))
+    assert done.returncode == 1
+    assert any(one["message"] in done.stderr for one in findings), done.stderr
+
+
+@pytest.mark.parametrize("rule", COMPILER_ALONE)
+def test_what_the_compiler_alone_can_tell(rule: str, mvmctl: str, tmp_path: Path) -> None:
+    text, why = COMPILER_ALONE[rule]
+    assert why
+    _, findings = compiled(mvmctl, f"import mvm\n{text}", tmp_path)
+    assert rule in [one["rule"] for one in findings]
+    try:
+        exec(compile(f"import mvm\n{text}", "a.py", "exec"), {"__name__": "accepted"})
+    except SyntaxError:
+        assert rule == "MVM001"

@@ -27,10 +27,21 @@ def check(helper: "str", arguments: "Mapping[str, Any]") -> "None":
 
 def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any") -> "None":
     """A declaration decorates a function at the top level of a module, and may take its name."""
-    code = getattr(function, "__code__", None)
-    if code is None or function.__qualname__ != function.__name__:
-        what = "a class" if isinstance(function, type) else "a nested function or a method" if code else "no function"
-        raise DeclarationError("MVM007", f"`@mvm.{helper}` decorates {what}; move it to a function at the top level")
+    if isinstance(function, type):
+        words = "a class cannot be called as a workload: decorate a function at the top level"
+        raise DeclarationError("MVM007", words)
+    while hasattr(function, "__wrapped__"):  # what another decorator stands before
+        function = function.__wrapped__
+    if getattr(function, "__code__", None) is None:
+        words = f"`@mvm.{helper}` decorates no function: what another decorator makes of one must be one"
+        raise DeclarationError("MVM007", words)
+    around = function.__qualname__.rpartition(".")[0]
+    if around.endswith("<locals>"):
+        words = "a nested function cannot be declared as a workload: move it to the top level"
+        raise DeclarationError("MVM007", words)
+    if around:
+        words = "a method cannot be declared as a workload: declare a function at the top level"
+        raise DeclarationError("MVM007", words)
     if arguments["name"] is None:
         from mvm import _limits
 

@@ -22,9 +22,10 @@ def workload_of(module: "str", file: "str | None" = None) -> "Json":
     if not declared:
         raise DeclarationError("MVM004", f"`{module}` declares nothing: decorate a function with `@mvm.app(...)`")
     if len(declared) > 1 and not ids:
-        raise DeclarationError("MVM009", "several apps in one file need `mvm.workload(id=...)`")
+        words = "several apps in one file need `mvm.workload(id=…)`, which names the workload that they form"
+        raise DeclarationError("MVM009", words)
     if len(ids) > 1:
-        raise DeclarationError("MVM006", "`mvm.workload` is called more than once")
+        raise DeclarationError("MVM006", "a file is one workload: it is named twice")
     return lower(declared, ids[0] if ids else None, file)
 
 
@@ -236,7 +237,10 @@ def _own(function: "Callable[..., Any]", source: "str", file: "str | None") -> "
 
 def import_path(function: "Callable[..., Any]", source: "str", file: "str | None") -> "str":
     """How the module of a function is imported from the source directory, which is relative to its file's."""
-    file = file or function.__code__.co_filename
+    inner: "Any" = function
+    while hasattr(inner, "__wrapped__"):  # what another decorator stands before
+        inner = inner.__wrapped__
+    file = file or str(inner.__code__.co_filename)
     root = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(file)), source))
     parts = os.path.relpath(os.path.splitext(os.path.abspath(file))[0], root).split(os.sep)
     if parts[-1] == "__init__" and len(parts) > 1:

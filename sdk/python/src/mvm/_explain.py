@@ -19,7 +19,8 @@ def misfit(function: "Callable[..., Any]", args: "tuple[Any, ...]", kwargs: "dic
     helper = function.__name__
     parameters = inspect.signature(function).parameters
     if helper in ("app", "func") and len(args) == 1 and callable(args[0]):
-        return DeclarationError("MVM008", f"`@mvm.{helper}` must be called: write `@mvm.{helper}(…)`")
+        words = f"`@mvm.{helper}` needs parentheses: without them it decorates nothing"
+        return DeclarationError("MVM008", words)
     by_position = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(args) > len(by_position):
         return _too_many(helper, list(parameters)[len(by_position) :], len(args) - len(by_position), kwargs)

@@ -42,9 +42,6 @@ _BOUNDS = {
 # Texts and argument vectors that must not be empty.
 _FILLED = {
     "local_path": ("path",),
-    "oci_image": ("reference",),
-    "host_port": ("host",),
-    "dns_resolver": ("host",),
     "secret": ("name",),
     "entrypoint": ("command",),
     "entrypoint_function": ("module", "function"),
@@ -129,12 +126,13 @@ def _declaration(helper: "str", given: "Arguments") -> "None":
         identifier("the app's name", given["name"])
     _env(helper, given)
     if given["entrypoint"] is not None and given["entrypoints"] is not None:
-        raise DeclarationError("MVM608", f"`mvm.{helper}` takes `entrypoint` or `entrypoints`, not both")
+        words = "only one of them can count; put all into `entrypoints`"
+        raise DeclarationError("MVM608", f"`entrypoints` stands beside `entrypoint`, and {words}")
     single = [given["entrypoint"]] if given["entrypoint"] is not None else []
     functions = [e.arguments for e in given["entrypoints"] or single if e.helper == "entrypoint_function"]
     _primary([f["primary"] for f in functions])
-    names = [f"{f['module']}.{f['function']}" for f in functions]
-    _once("MVM609", "`{}` stands twice in `entrypoints`", names)
+    names = [f["function"] for f in functions]
+    _once("MVM609", "`entrypoints`: the function `{}` is an entrypoint already; remove this one", names)
     targets = [m.arguments["target"] for m in given["mounts"] or ()]
     _once("MVM005", "two mounts have the target `{}`", targets)
 
@@ -175,12 +173,40 @@ def _workload(helper: "str", given: "Arguments") -> "None":
 
 
 def _image(helper: "str", given: "Arguments") -> "None":
-    inside = given["reference"].partition("@")[2]
-    for digest in filter(None, (inside, given["digest"])):
-        if not (digest.startswith("sha256:") and len(digest) == 71 and not digest[7:].strip(_DIGITS + "abcdef")):
-            raise DeclarationError("MVM202", "the digest must be `sha256:` and 64 lower-case hex digits")
-    if inside and given["digest"] and inside != given["digest"]:
-        raise DeclarationError("MVM203", "the digest in `reference` and `digest` differ")
+    from mvm._reference import misfit, wrong_digest
+
+    reference, digest = given["reference"], given["digest"]
+    why = misfit(reference)
+    if why:
+        words = f"`image`: `{_shown(reference)}` is no OCI reference, because {why}; write `registry/name:tag`"
+        raise DeclarationError("MVM202", words)
+    why = wrong_digest(digest) if digest is not None else None
+    if why:
+        raise DeclarationError("MVM202", f"`digest` is malformed: {why}; write `sha256:` and 64 hex digits")
+    inside = reference.partition("@")[2]
+    if inside and digest is not None and inside != digest:
+        words = "`digest` differs from the digest inside the reference; keep the one that was reviewed"
+        raise DeclarationError("MVM203", words)
+
+
+def _shown(text: "str") -> "str":
+    """A value as a message may show it: short, on one line."""
+    clean = "".join("\u00b7" if c < " " or c in "`\x7f" else c for c in text)
+    return clean if len(clean) <= 60 else clean[:60] + "\u2026"
+
+
+def _host(field: "str", host: "str") -> "None":
+    if not host:
+        raise DeclarationError("MVM406", f"`{field}`: `` is no host, because it is empty; write a full host name")
+
+
+def _destination(helper: "str", given: "Arguments") -> "None":
+    _host("egress", given["host"])
+
+
+def _resolver(helper: "str", given: "Arguments") -> "None":
+    if not given["host"]:
+        raise DeclarationError("MVM406", "`dns`: `` is no address of a resolver; write its IP address")
 
 
 def _network(helper: "str", given: "Arguments") -> "None":
@@ -193,8 +219,13 @@ def _network(helper: "str", given: "Arguments") -> "None":
                 raise DeclarationError("MVM406", _out_of_bounds("MVM406", helper, name, port[name], 1, 65535))
     positions = enumerate(given["ports"] or ())
     _once("MVM005", "two ports have the `mapping_id` `{}`", [p.get("mapping_id", str(i)) for i, p in positions])
-    if given["mode"] == "none" and (given["allow_https"] or given["egress"] or given["ports"]):
-        raise DeclarationError("MVM409", "nothing passes with mode `none`: remove the allowlist and the ports")
+    for host in given["allow_https"] or ():
+        _host("allow_https", host)
+    listed = {**given, "egress": given["egress"] and given["egress"].arguments["allowlist"]}
+    idle = next((name for name in ("allow_https", "egress", "ports") if listed[name]), None)
+    if given["mode"] == "none" and idle:
+        words = f"lets nothing pass, so `{idle}` would do nothing; use \"deny\" or remove the list"
+        raise DeclarationError("MVM409", f'`network` mode "none" {words}')
 
 
 def _secret(helper: "str", given: "Arguments") -> "None":
@@ -219,6 +250,8 @@ _OWN: "dict[str, Callable[[str, Arguments], None]]" = {
     "resources": _resources,
     "oci_image": _image,
     "network": _network,
+    "host_port": _destination,
+    "dns_resolver": _resolver,
     "secret": _secret,
     "entrypoint": _env,
     "entrypoint_function": _env,
