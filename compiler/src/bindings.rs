@@ -354,7 +354,8 @@ fn as_names(text: &str, range: TextRange, out: &mut Vec<Binding>) {
     let end = range.end;
     code(text, range, |i, _| {
         if bytes[i] == b'a' && is_word(bytes, i, b"as") {
-            let at = i + 2 + bytes[i + 2..end].iter().take_while(|b| b.is_ascii_whitespace()).count();
+            let tail = bytes.get(i + 2..end).unwrap_or(&[]);
+            let at = (i + 2 + tail.iter().take_while(|b| b.is_ascii_whitespace()).count()).min(end);
             let to = match bytes.get(at) {
                 Some(b'(' | b'[') => {
                     let names = &bytes[at..end.min(at + TARGETS)];
@@ -362,6 +363,7 @@ fn as_names(text: &str, range: TextRange, out: &mut Vec<Binding>) {
                 }
                 _ => name_at(text, at, end).map_or(at, |name| name.end),
             };
+            let to = (at..=to).rev().find(|to| text.is_char_boundary(*to)).unwrap_or(at);
             names_in(text, at..to, CONDITIONAL, out);
         }
         Some(i + 1)

@@ -137,6 +137,9 @@ fn root_before(text: &str, end: usize) -> Option<TextRange> {
                 _ => {}
             }
         }
+        if depth > 0 {
+            return None;
+        }
         let start = bytes[..at].iter().rposition(|b| !is_name_byte(*b)).map_or(0, |n| n + 1);
         match start.checked_sub(1).map(|n| bytes[n]) {
             Some(b'.') if start > floor => at = start - 1,

@@ -135,7 +135,8 @@ pub(crate) fn no_body(text: &str, colon: usize) -> Option<TextRange> {
             Some(b',') => !more(),
             _ => true,
         };
-    (first < i && !(starts && ends)).then_some(first..first + 1)
+    let at = if starts { last } else { first };
+    (first < i && !(starts && ends)).then_some(at..at + 1)
 }
 
 /// The first bracket that is nested deeper than `limit`.
