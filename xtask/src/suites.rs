@@ -25,8 +25,6 @@ pub enum When {
     Always,
     /// In CI: it reaches for the network every time.
     InCi,
-    /// Never: it takes longer than all others together.
-    Named,
 }
 
 /// What a suite does.

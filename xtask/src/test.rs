@@ -24,7 +24,6 @@ pub fn run(options: &Options) -> Result<()> {
             let when = match suite.when {
                 When::Always => "",
                 When::InCi => " (in CI, or by name)",
-                When::Named => " (by name)",
             };
             println!("{:<10} {}{when}", suite.name, suite.about);
         }
