@@ -21,6 +21,7 @@ static FILES: &[(&str, &[u8])] = package![
     "_emit.py",
     "_explain.py",
     "_limits.py",
+    "_reference.py",
     "_schema.py",
     "_table.py",
     "_types.py",
