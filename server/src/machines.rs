@@ -1,19 +1,26 @@
 //! Machines that run on this host, whoever started them: shown at their declarations, and stoppable.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tower_lsp::jsonrpc::{Error, ErrorCode};
 use tower_lsp::ls_types::*;
 use vmm_core::Context;
-use vmm_core::machine::MachineInfo;
+use vmm_core::machine::{MachineInfo, MachineState};
 
 use crate::edge::Reply;
 use crate::session::Session;
+
+/// How often is looked again while there are machines: one that ends elsewhere is not shown for long.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What is known of machines.
 #[derive(Default)]
 pub struct Machines {
     known: Vec<MachineInfo>,
     looking: bool,
+    /// A later look is due.
+    waiting: bool,
 }
 
 impl Session {
@@ -27,10 +34,33 @@ impl Session {
         let Ok(runtime) = self.jobs.runtime() else { return };
         self.machines.looking = true;
         runtime.spawn(async move {
-            let found = future.await;
+            let mut found = future.await;
+            let any = !found.is_empty();
+            // One that starts is the matter of whoever starts it, and one that is to be frozen never gets further.
+            found.retain(|m| m.state == MachineState::Ready);
             inbox.task(move |s| {
                 s.machines.looking = false;
                 s.machines_are(found);
+                if any {
+                    s.look_again();
+                }
+            });
+        });
+    }
+
+    /// Looks once more in a while: machines come, get ready and end without a word to this server.
+    fn look_again(&mut self) {
+        if self.machines.waiting {
+            return;
+        }
+        let inbox = self.inbox.clone();
+        let Ok(runtime) = self.jobs.runtime() else { return };
+        self.machines.waiting = true;
+        runtime.spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            inbox.task(|s| {
+                s.machines.waiting = false;
+                s.look_for_machines();
             });
         });
     }

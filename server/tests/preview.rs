@@ -115,12 +115,15 @@ fn trust_is_raised_by_the_editor_or_by_the_user_and_not_by_settings() {
 #[test]
 fn machines_of_this_host_are_shown_at_their_declaration_and_stopped() {
     let runner = Scripted::new(Script::Succeed);
-    let info = json!({ "name": "tool-1", "workload": "agent-tool", "app": "agent-tool", "state": "ready", "pid": 1,
-        "hypervisor": "kvm", "started_at": 0, "ir_hash": "", "clocks": {} });
-    *runner.machines.lock().unwrap() = vec![serde_json::from_value(info).unwrap()];
+    let machine = |state: &str| -> vmm_core::machine::MachineInfo {
+        let info = json!({ "name": "tool-1", "workload": "agent-tool", "app": "agent-tool", "state": state,
+            "pid": 1, "hypervisor": "kvm", "started_at": 0, "ir_hash": "", "clocks": {} });
+        serde_json::from_value(info).unwrap()
+    };
+    *runner.machines.lock().unwrap() = vec![machine("ready")];
     let mut able = capabilities();
     able["workspace"]["codeLens"] = json!({ "refreshSupport": true });
-    let mut client = Client::with(able, json!({}), runner);
+    let mut client = Client::with(able, json!({}), runner.clone());
     client.open(TOOL);
     let titles = |client: &mut Client| -> Vec<String> {
         let lenses = client.request("textDocument/codeLens", Client::document()).unwrap();
@@ -136,6 +139,16 @@ fn machines_of_this_host_are_shown_at_their_declaration_and_stopped() {
     assert_eq!(titles(&mut client), ["IR", "Build", "Run", "Running as tool-1: stop"]);
     let stop = json!({ "command": "mvm.stop", "arguments": [{ "machine": "tool-1" }] });
     assert_eq!(client.request("workspace/executeCommand", stop).unwrap()["machine"], "tool-1");
+    client.expect_request("workspace/codeLens/refresh");
+    assert_eq!(titles(&mut client), ["IR", "Build", "Run"]);
+    // One that is not ready is the matter of whoever starts it; that it becomes ready, and ends, is seen by itself.
+    let state = |state: &str| *runner.machines.lock().unwrap() = vec![machine(state)];
+    state("starting");
+    assert_eq!(titles(&mut client), ["IR", "Build", "Run"]);
+    state("ready");
+    client.expect_request("workspace/codeLens/refresh");
+    assert_eq!(titles(&mut client), ["IR", "Build", "Run", "Running as tool-1: stop"]);
+    runner.machines.lock().unwrap().clear();
     client.expect_request("workspace/codeLens/refresh");
     assert_eq!(titles(&mut client), ["IR", "Build", "Run"]);
     while client.drop_kept(&["workspace/codeLens/refresh"]) {}
