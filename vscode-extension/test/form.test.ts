@@ -54,7 +54,7 @@ void test('a form has a field for each argument, of its kind; what is needed sta
   ]);
   const limits = form.find((one) => one.name === 'limits');
   assert.deepEqual(limits?.parts.map((one) => [one.name, one.kind, one.required]), [['cores', 'integer', true], ['points', 'list', true], ['note', 'text', false]]);
-  assert.deepEqual(limits?.parts[1]?.parts[0]?.parts.map((one) => one.name), ['x', 'y']);
+  assert.deepEqual(limits.parts[1]?.parts[0]?.parts.map((one) => one.name), ['x', 'y']);
   assert.equal(fieldsOf(undefined), undefined);
   assert.deepEqual(fieldsOf({ type: 'object', properties: {} }), []);
 });

@@ -146,6 +146,10 @@ export const editing = ({ axe }) => ({
     await eventually('the cursor is there', async () => (await bench.cursor()).includes('Ln 2'));
     await bench.open('insecure/insecure.py');
     await eventually('risky parts are marked', async () => (await frame.locator('.risky .risk').count()) > 3);
+    // Warnings too; and what lies in no part is told at its box.
+    await bench.shows(frame, 'MVM201');
+    await bench.shows(frame, 'MVM507');
+    assert.doesNotMatch(await frame.locator('.picture').innerText(), /sk-proj-|PRIVATE KEY-/);
     await accessible(frame, axe, 'risks');
     await frame.getByRole('tab', { name: 'IR' }).click();
   },
