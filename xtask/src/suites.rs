@@ -217,6 +217,14 @@ pub const SUITES: &[Suite] = &[
         work: Work::Program(&["python3", "editors/kakoune/test.py", "{programs}"]),
     },
     Suite {
+        name: "editors",
+        about: "the configurations of editors that cannot be run here: Helix, Zed, Sublime Text",
+        needs: &[setup::CC, setup::PYTHON],
+        programs: true,
+        when: When::Always,
+        work: Work::Program(&["python3", "editors/test.py", "{programs}"]),
+    },
+    Suite {
         name: "pytest-lsp",
         about: "the shipped server driven by an independent client, in the guise of three editors",
         needs: &[setup::CC, setup::PYTHON, setup::VENV],
