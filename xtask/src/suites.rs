@@ -174,7 +174,7 @@ pub const SUITES: &[Suite] = &[
         needs: &[setup::CC, setup::PYTHON, setup::VENV, setup::NEOVIM],
         programs: true,
         when: When::Always,
-        work: Work::Program(&["python3", "editors/nvim/tests/run.py"]),
+        work: Work::Program(&["python3", "editors/nvim/tests/run.py", "--programs", "{programs}"]),
     },
     Suite {
         name: "emacs",
