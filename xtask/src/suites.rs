@@ -171,7 +171,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "nvim",
         about: "the Neovim plugin in real Neovims, new and old, against the real server",
-        needs: &[setup::CC, setup::PYTHON, setup::VENV, setup::NEOVIM],
+        needs: &[setup::CC, setup::PYTHON, setup::VENV, setup::NEOVIM, setup::QEMU],
         programs: true,
         when: When::Always,
         work: Work::Program(&["python3", "editors/nvim/tests/run.py", "--programs", "{programs}"]),
