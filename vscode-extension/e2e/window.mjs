@@ -141,8 +141,8 @@ export class Window {
     await this.page.locator(`${FOCUSED} .view-line`).first().waitFor();
   }
 
-  /** Gives a command in the palette; its `input` is gone afterwards, unless the command asks for something there. */
-  async command(title, input = 'hidden') {
+  /** Gives a command in the palette, whose input is gone afterwards. */
+  async command(title) {
     const row = this.page.locator('.quick-input-list .monaco-list-row').first();
     // What is offered depends on what the extension knows when the list is made: make it again until it is there.
     await eventually(`the command ${title}`, async () => {
@@ -155,7 +155,20 @@ export class Window {
       return found;
     });
     await this.page.keyboard.press('Enter');
-    await this.page.locator(INPUT).waitFor({ state: input });
+    await this.page.locator(INPUT).waitFor({ state: 'hidden' });
+  }
+
+  /** Gives a command that asks for something in a list, and waits for what it offers; once more when the list was closed
+   * by something else that took the focus. */
+  async listed(title, row) {
+    const rows = this.page.locator('.quick-input-list .monaco-list-row', { hasText: row });
+    await eventually(`${title} offers ${row}`, async () => {
+      await this.quick('F1', `>${title}`);
+      await this.page.locator('.quick-input-list .monaco-list-row').first().filter({ hasText: title }).waitFor({ timeout: AGAIN });
+      await this.page.keyboard.press('Enter');
+      return rows.first().waitFor({ timeout: AGAIN }).then(() => true, () => false);
+    });
+    return rows;
   }
 
   /** Is a command offered in the palette? */

@@ -132,9 +132,11 @@ export const editing = ({ axe }) => ({
     await bench.open('agent-tool/tool.py');
     const frame = await bench.preview();
     await bench.shows(frame, 'agent-tool');
+    await bench.command('mvm: Run in a MicroVM');
+    await eventually('the form', async () => (await frame.locator('form').count()) === 1);
     for (const [theme, name] of Object.entries(THEMES)) {
       await bench.theme(name, frame, theme);
-      for (const tab of ['IR', 'Picture']) {
+      for (const tab of ['Run', 'IR', 'Picture']) {
         await frame.getByRole('tab', { name: tab }).click();
         await accessible(frame, axe, `${tab}, ${theme}`);
       }

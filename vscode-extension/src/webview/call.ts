@@ -29,6 +29,11 @@ export class CallForm {
     this.choose(0);
   }
 
+  /** Is it this one, be it filled in by now? */
+  asks(form: ShownForm): boolean {
+    return JSON.stringify(form) === JSON.stringify(this.form);
+  }
+
   private choose(index: number): void {
     this.chosen = index;
     const { schema, last } = this.form.functions[index] ?? {};

@@ -285,15 +285,15 @@ function choose(choice: Choice | undefined): void {
 }
 
 function form(shown: ShownForm, focus: boolean): void {
-  if (!focus && view.form) {
-    return; // The one that is there may have been written in.
+  // The one that is there may have been written in: it stays, and what was asked for anew has the values given last.
+  if (!view.form || (focus && !view.form.asks(shown))) {
+    view.form = new CallForm(shown, (fun, values) => editor.postMessage({ type: 'call', name: shown.name, function: fun, arguments: values }), draw);
+    draw();
   }
-  view.form = new CallForm(shown, (fun, values) => editor.postMessage({ type: 'call', name: shown.name, function: fun, arguments: values }), draw);
-  if (focus) {
-    view.tab = 'run';
+  if (focus && view.tab !== 'run') {
+    turn('run');
   }
-  draw();
-  if (focus) {
+  if (focus && !document.activeElement?.closest('form')) {
     document.querySelector<HTMLElement>('form input, form textarea, form select, form button')?.focus();
   }
 }
