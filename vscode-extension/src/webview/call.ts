@@ -90,7 +90,15 @@ export class CallForm {
     if (wrong !== undefined) {
       input.setAttribute('aria-invalid', 'true');
       input.setAttribute('aria-describedby', `${id}-about ${id}-wrong`);
-      row.append(make('span', { class: 'wrong', role: 'alert', id: `${id}-wrong` }, wrong));
+      const words = make('span', { class: 'wrong', role: 'alert', id: `${id}-wrong` }, wrong);
+      row.append(words);
+      // Once it is written anew, nobody knows.
+      input.addEventListener('input', () => {
+        this.wrong = Object.fromEntries(Object.entries(this.wrong).filter(([one]) => one !== path));
+        words.remove();
+        input.removeAttribute('aria-invalid');
+        input.setAttribute('aria-describedby', `${id}-about`);
+      });
     }
     return row;
   }
