@@ -37,7 +37,8 @@ fn archive(programs: &Path, dist: &Path) -> Result<PathBuf> {
         std::fs::copy(&from, staging.join("bin").join(program))
             .with_context(|| format!("packing {}, which the build should have left there", from.display()))?;
     }
-    let share = staging.join("share/mvm");
+    // Not `share/mvm`: below `~/.local` that is where builds and secrets are kept.
+    let share = staging.join("share/doc/mvm");
     copy_tree(&sh::root().join("editors"), &share.join("editors"))?;
     for text in ["README.md", "LICENSE"] {
         std::fs::copy(sh::root().join(text), share.join(text)).with_context(|| format!("packing {text}"))?;
@@ -171,9 +172,9 @@ mod tests {
         let listed = sh::capture(sh::command("tar").arg("-tzf").arg(&made)).unwrap();
         for wanted in [
             "/bin/mvm-guest-agent",
-            "/share/mvm/LICENSE",
-            "/share/mvm/editors/nvim/lsp/mvm_lsp.lua",
-            "/share/mvm/editors/emacs/mvm.el",
+            "/share/doc/mvm/LICENSE",
+            "/share/doc/mvm/editors/nvim/lsp/mvm_lsp.lua",
+            "/share/doc/mvm/editors/emacs/mvm.el",
         ] {
             assert!(listed.lines().any(|line| line.ends_with(wanted)), "{wanted} is not in\n{listed}");
         }
