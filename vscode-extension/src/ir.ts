@@ -247,7 +247,7 @@ function environment(app: Fields, part: Maker): Made {
     const given = fields(value);
     const reference = fields(given['ref']);
     const hosts = list(reference['allowed_hosts']).map(text);
-    const to = hosts.length > 0 ? ` → ${hosts.join(', ')}` : '';
+    const to = ` → ${hosts.length > 0 ? hosts.join(', ') : 'wherever the network lets it'}`;
     const pointer = `/env/${escape(key)}`;
     return given['kind'] === 'secret_ref' ? part(`${key} (secret)`, `${text(reference['name'])}${to}`, pointer) : part(key, text(given['value']), pointer);
   });

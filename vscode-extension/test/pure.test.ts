@@ -44,7 +44,7 @@ const app: Json = {
   image: { kind: 'nix_packages', packages: ['python312'] },
   resources: { cpu_cores: 2, memory_mb: 512, rootfs_size_mb: 512 },
   network: { mode: 'deny', ports: [{ guest: 80, proto: 'tcp', host_addr: '0.0.0.0' }], egress: { allowlist: [{ host: 'a.example', port: 443 }] } },
-  env: { 'A/B': { kind: 'secret_ref', ref: { name: 'key', mount: { kind: 'env', var: 'A' }, allowed_hosts: ['a.example'] } }, C: { kind: 'literal', value: 'v' } },
+  env: { 'A/B': { kind: 'secret_ref', ref: { name: 'key', mount: { kind: 'env', var: 'A' }, allowed_hosts: ['a.example'] } }, C: { kind: 'literal', value: 'v' }, D: { kind: 'secret_ref', ref: { name: 'loose', mount: { kind: 'env', var: 'D' } } } },
   entrypoints: [{ kind: 'function', module: 'm', function: 'f', primary: true }, { kind: 'command', command: ['x', 'y'] }],
   dependencies: { kind: 'none' },
   hooks: { before_start: [{ kind: 'shell', line: 'true' }, { kind: 'argv', argv: ['a', 'b'] }] },
@@ -82,7 +82,7 @@ void test('the picture says what a person would: from the source to what gets ou
     Machine: ['cores: 2', 'memory: 512 MiB', 'disk: 512 MiB', 'before start: true', 'before start: a b', 'mounts: /cache: memory of 64 MiB', 'mounts: /data: the volume d, read only'],
     Network: ['may reach: a.example:443', 'publishes: 80/tcp at 0.0.0.0'],
     // A value that is a credential is not drawn.
-    'Environment and secrets': ['A/B (secret): key → a.example', 'C: ••••••••'],
+    'Environment and secrets': ['A/B (secret): key → a.example', 'C: ••••••••', 'D (secret): loose → wherever the network lets it'],
   });
   assert.equal(one.boxes[4]?.parts[0]?.pointer, '/apps/0/env/A~1B');
   // Each risk is told once, as near to what it is about as there is something drawn.

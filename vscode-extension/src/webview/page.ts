@@ -81,8 +81,8 @@ function header(answer: WorkloadIr): HTMLElement {
 function missing(answer: WorkloadIr): HTMLElement {
   const absent = answer.problems.filter((one) => one.code === MISSING);
   const named = (absent.length > 0 ? absent : answer.problems).slice(0, 3);
-  const words = make('span', { class: 'wrong', role: 'status' }, 'incomplete, cannot be built', ...(named.length > 0 ? [': '] : []));
-  named.forEach((one, i) => words.append(...(i > 0 ? ['; '] : []), button(one.message, () => editor.postMessage({ type: 'place', range: one.range }), { class: 'part', title: `Go to ${one.code}` })));
+  const words = make('div', { class: 'wrong', role: 'status' }, named.length > 0 ? 'incomplete, cannot be built:' : 'incomplete, cannot be built');
+  named.forEach((one) => words.append(button(one.message, () => editor.postMessage({ type: 'place', range: one.range }), { class: 'part line', title: `Go to ${one.code}` })));
   return words;
 }
 
