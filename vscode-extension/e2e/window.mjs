@@ -158,15 +158,16 @@ export class Window {
     await this.page.locator(INPUT).waitFor({ state: 'hidden' });
   }
 
-  /** Gives a command that asks for something in a list, and waits for what it offers; once more when the list was closed
-   * by something else that took the focus. */
-  async listed(title, row) {
-    const rows = this.page.locator('.quick-input-list .monaco-list-row', { hasText: row });
-    await eventually(`${title} offers ${row}`, async () => {
+  /** Gives a command that asks for something in a list, and waits until what it offers is so; once more when the list was
+   * closed by something else that took the focus. */
+  async listed(title, so) {
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    const texts = async () => (await rows.allInnerTexts()).map((text) => text.trim());
+    await eventually(`what ${title} offers`, async () => {
       await this.quick('F1', `>${title}`);
-      await this.page.locator('.quick-input-list .monaco-list-row').first().filter({ hasText: title }).waitFor({ timeout: AGAIN });
+      await eventually(title, async () => (await texts())[0]?.split('\n')[0].trim() === title, AGAIN);
       await this.page.keyboard.press('Enter');
-      return rows.first().waitFor({ timeout: AGAIN }).then(() => true, () => false);
+      return eventually('a list', async () => so(await texts()), AGAIN);
     });
     return rows;
   }

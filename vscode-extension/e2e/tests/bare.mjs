@@ -52,8 +52,9 @@ export const bare = ({ boot }) => ({
     await bench.hidePanel();
     const page = bench.page.locator('.gettingStartedContainer');
     await eventually('the walkthrough is opened', async () => {
-      const rows = await bench.listed('Welcome: Open Walkthrough...', 'Run a Python function in a microVM');
-      await rows.first().click({ timeout: AGAIN });
+      const ours = 'Run a Python function in a microVM';
+      const rows = await bench.listed('Welcome: Open Walkthrough...', (texts) => texts.some((text) => text.includes(ours)));
+      await rows.filter({ hasText: ours }).first().click({ timeout: AGAIN });
       return page.waitFor({ timeout: AGAIN }).then(() => true);
     });
     await eventually('its steps', async () => /Declare[^]*See what it becomes[^]*Is this machine ready[^]*Run it/.test(await page.innerText()));
