@@ -114,7 +114,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", action="append", metavar="VERSION", help="only this version, such as 3.11")
-    parser.add_argument("--programs", type=Path, metavar="DIRECTORY", help="where the built programs lie; else they are built")
+    parser.add_argument("--programs", type=Path, metavar="DIRECTORY", help="where the built programs lie, if they do")
     parser.add_argument("--no-lint", action="store_true", help="run the tests only")
     options, pytest_arguments = parser.parse_known_args()
     found = interpreters()
