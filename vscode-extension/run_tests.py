@@ -3,9 +3,11 @@
 
 run_tests.py [--programs DIRECTORY] [--no-boot] [NAME OF A TEST…]
 run_tests.py --pack SERVER DIRECTORY
+run_tests.py --prepare
 
 `--programs` is where the built programs lie; without it they are built. `--no-boot` leaves out real guests and the
-servers of other extensions. `--pack` packs only, with that server and the programs beside it inside.
+servers of other extensions. `--pack` packs only, with that server and the programs beside it inside. `--prepare`
+installs what the tests need, and does no more.
 
 Packages come from the lock file into `node_modules`, code-server into `target/code-server`, once each: the second run
 needs no network. Needs node 20 or newer with npm, chromium, ripgrep, a C++ compiler and make.
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--programs", type=Path)
     parser.add_argument("--no-boot", action="store_true")
     parser.add_argument("--pack", type=Path, nargs=2, metavar=("SERVER", "DIRECTORY"))
+    parser.add_argument("--prepare", action="store_true")
     parser.add_argument("tests", nargs="*")
     given = parser.parse_args()
     needed = ("node", "npm") if given.pack else ("node", "npm", "rg", "make", "c++", os.environ.get("CHROMIUM", "chromium"))
@@ -96,14 +99,16 @@ def main() -> None:
         installing["the servers of others"] = begun(sys.executable, REPOSITORY / "tests/wheels.py", "neighbours", wanted)
     try:
         packages()
-        for script in ("compile", "lint", "test"):
+        for script in () if given.prepare else ("compile", "lint", "test"):
             run("npm", "run", "--silent", script)
-        if given.programs is None:
+        if given.programs is None and not given.prepare:
             run(os.environ.get("CARGO") or "cargo", "xtask", "build", cwd=REPOSITORY)
     finally:
         failed = [name for name, process in installing.items() if process.wait()]
     if failed:
         sys.exit(f"not installed: {' and '.join(failed)}; why stands above")
+    if given.prepare:
+        return
     programs = given.programs or TARGET / "debug"
     options = ("--server", str(programs / "mvm-lsp"), *(("--no-boot",) if given.no_boot else ()))
     run("node", "e2e/run.mjs", *options, *given.tests, CARGO_TARGET_DIR=str(TARGET))

@@ -12,8 +12,9 @@
 
 ;;; Code:
 
+(require 'cl-lib)
 (require 'eglot)
-(require 'seq)
+(require 'subr-x)
 
 (defgroup mvm nil "Python functions in microVMs." :group 'tools)
 
@@ -35,22 +36,72 @@
                 (cons `((python-mode python-ts-mode) ,mvm-server) eglot-server-programs))
     (eglot-ensure)))
 
-(declare-function lsp-get "ext:lsp-mode")
 (declare-function lsp-request "ext:lsp-mode")
+(declare-function lsp-request-async "ext:lsp-mode")
 (declare-function lsp--buffer-uri "ext:lsp-mode")
-(defvar lsp-response-timeout)
 
-(defun mvm--execute (command &optional arguments)
-  "Run COMMAND of the server for this file, with ARGUMENTS of a call.
+(defconst mvm--patience (* 24 60 60)
+  "A build or a run takes as long as it takes; `mvm-stop' ends it.")
+
+(defun mvm--arguments (text)
+  "The arguments of a call that TEXT gives, which is JSON; nil where it is empty.
+They are as both clients send them."
+  (unless (string-blank-p text)
+    (json-parse-string text :null-object nil :false-object :json-false)))
+
+(defun mvm--params (command &optional arguments)
+  "Parameters of COMMAND for this file, with ARGUMENTS of a call."
+  (let ((uri (if (eglot-current-server)
+                 (plist-get (eglot--TextDocumentIdentifier) :uri)
+               (lsp--buffer-uri))))
+    (list :command command
+          :arguments (vector (append (list :uri uri) (when arguments (list :arguments arguments)))))))
+
+(defun mvm--execute (command)
+  "Run COMMAND of the server for this file, and give its answer.
 The server is Eglot's, or else that of lsp-mode."
-  (let* ((eglot (eglot-current-server))
-         (uri (if eglot (plist-get (eglot--TextDocumentIdentifier) :uri) (lsp--buffer-uri)))
-         (target (append (list :uri uri) (when arguments (list :arguments arguments))))
-         (params (list :command command :arguments (vector target))))
+  (let ((eglot (eglot-current-server)) (params (mvm--params command)))
     (if eglot
-        (jsonrpc-request eglot :workspace/executeCommand params :timeout 600)
-      (let ((lsp-response-timeout 600))
-        (lsp-request "workspace/executeCommand" params)))))
+        (jsonrpc-request eglot :workspace/executeCommand params)
+      (lsp-request "workspace/executeCommand" params))))
+
+(defun mvm--start (command &optional arguments)
+  "Start COMMAND of the server for this file, with ARGUMENTS of a call.
+Its output goes to a buffer of its own, and how it ended is said."
+  (let ((eglot (eglot-current-server))
+        (params (mvm--params command arguments))
+        (ended (lambda (answer) (mvm--say (mvm--get answer :summary))))
+        (failed (lambda (why) (mvm--say (mvm--get why :message)))))
+    (mvm--append (format "--- %s\n" command))
+    (display-buffer (mvm--output))
+    (if eglot
+        (jsonrpc-async-request eglot :workspace/executeCommand params :timeout mvm--patience
+                               :success-fn ended :error-fn failed)
+      (lsp-request-async "workspace/executeCommand" params ended :error-handler failed :mode 'detached))))
+
+(defun mvm--output ()
+  "The buffer with the output of builds and runs."
+  (or (get-buffer "*mvm output*")
+      (with-current-buffer (get-buffer-create "*mvm output*")
+        (setq buffer-read-only t)
+        (current-buffer))))
+
+(defun mvm--append (text)
+  "Append TEXT of a guest, which may hold anything, to the output."
+  (with-current-buffer (mvm--output)
+    (let ((inhibit-read-only t))
+      (save-excursion
+        (goto-char (point-max))
+        (insert (replace-regexp-in-string "\e\\[[0-9;]*[A-Za-z]\\|\r$" "" text))))))
+
+(defun mvm--say (text)
+  "Tell how something ended: TEXT, here and in the output."
+  (mvm--append (concat text "\n"))
+  (message "mvm: %s" (truncate-string-to-width text 500 nil nil t)))
+
+(cl-defmethod eglot-handle-notification (_server (_method (eql 'mvm/output)) &key text &allow-other-keys)
+  "Show TEXT of a build or a run."
+  (mvm--append text))
 
 (defun mvm--get (answer key)
   "KEY of an ANSWER of the server, which lsp-mode gives as a hash table."
@@ -76,13 +127,14 @@ The server is Eglot's, or else that of lsp-mode."
 (defun mvm-build ()
   "Build the declaration in this file."
   (interactive)
-  (message "mvm: %s" (mvm--get (mvm--execute "mvm.build") :summary)))
+  (mvm--start "mvm.build"))
 
 (defun mvm-run (arguments)
-  "Run the declared function with ARGUMENTS, which are JSON."
-  (interactive "sArguments as JSON: ")
-  (let ((values (unless (string-empty-p arguments) (json-parse-string arguments :object-type 'plist))))
-    (message "mvm: %s" (mvm--get (mvm--execute "mvm.run" values) :summary))))
+  "Run the declared function with ARGUMENTS.
+They are JSON: an object by name, or a list by position.  Without them
+it is called with those of the last run."
+  (interactive "sArguments as JSON (empty: the last ones): ")
+  (mvm--start "mvm.run" (mvm--arguments arguments)))
 
 (defun mvm-stop ()
   "Stop what builds or runs for this file."
@@ -101,6 +153,13 @@ The server is Eglot's, or else that of lsp-mode."
    (make-lsp-client :new-connection (lsp-stdio-connection (lambda () (list mvm-server)))
                     :activation-fn (lambda (file _mode)
                                      (and (string-suffix-p ".py" file) (mvm-used-p)))
+                    :notification-handlers
+                    (let ((handlers (make-hash-table :test #'equal)))
+                      (puthash "mvm/output"
+                               (lambda (_workspace params) (mvm--append (mvm--get params :text)))
+                               handlers)
+                      handlers)
+                    :custom-capabilities '((experimental (mvm . t)))
                     :add-on? t
                     :server-id 'mvm-lsp)))
 

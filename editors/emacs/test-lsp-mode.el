@@ -70,5 +70,13 @@
   (with-current-buffer (mvm-show-ir)
     (cl-assert (string-match-p "\"name\": \"agent-tool\"" (buffer-string)))))
 
+(test-case "a refused build says why, in a buffer of its own"
+  (test-open "insecure.py" (test-example "insecure/insecure.py"))
+  (test-attached)
+  (test-refused-build))
+
+(test-case "arguments of a call are sent as they are given"
+  (test-arguments (lambda (value) (lsp--json-serialize value))))
+
 (test-end)
 ;;; test-lsp-mode.el ends here

@@ -31,6 +31,23 @@
        (progn ,@body (cl-incf test-passed) (message "ok   %s" ,name))
      (error (cl-incf test-failed) (message "FAIL %s: %S" ,name why))))
 
+(defun test-refused-build ()
+  "Build what the current buffer declares, which cannot be built."
+  (mvm-build)
+  (test-until "the refusal"
+              (lambda ()
+                (with-current-buffer "*mvm output*"
+                  (string-match-p "has errors and cannot be built" (buffer-string))))))
+
+(defun test-arguments (encode)
+  "Hold what ENCODE, of a client, makes of the arguments of a call against what was given."
+  (dolist (text '("{}" "[]" "{\"a\":false,\"b\":{},\"c\":null,\"d\":[],\"e\":[{\"f\":true}]}"))
+    (cl-assert (equal text (replace-regexp-in-string "\\s-" "" (funcall encode (mvm--arguments text)))) t))
+  (cl-assert (null (mvm--arguments " ")))
+  (mvm--append "a\e[31mred\e[0m\nb\r\n")
+  (with-current-buffer (mvm--output)
+    (cl-assert (string-suffix-p "ared\nb\n" (buffer-string)))))
+
 (defun test-end ()
   "Clear away, say how many passed, and end Emacs."
   (delete-directory test-root t)

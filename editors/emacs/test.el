@@ -57,5 +57,12 @@
                                 (eglot--TextDocumentPositionParams))))
     (cl-assert (string-match-p "secret" (plist-get (plist-get hover :contents) :value)))))
 
+(test-case "a refused build says why, in a buffer of its own"
+  (test-open "insecure.py" (test-example "insecure/insecure.py"))
+  (test-refused-build))
+
+(test-case "arguments of a call are sent as they are given"
+  (test-arguments #'jsonrpc--json-encode))
+
 (test-end)
 ;;; test.el ends here

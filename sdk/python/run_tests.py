@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests of the Python package on every supported interpreter found, and its linters once.
 
-    run_tests.py [--python 3.11]... [--no-lint] [PYTEST ARGUMENTS]
+    run_tests.py [--programs DIRECTORY] [--python 3.11]... [--no-lint] [PYTEST ARGUMENTS]
 
 Environments are made under `target/sdk-python` from the hashed requirement files beside this script, and made again
 only when those change: the second run needs no network. Needs cargo (the compiler is what the package is held
@@ -77,15 +77,18 @@ def run(command: list[str], **extra: str) -> None:
         sys.exit(f"failed with exit code {done.returncode}: {' '.join(command)}")
 
 
-def compiler() -> dict[str, str]:
+def compiler(programs: Path | None) -> dict[str, str]:
     """Builds what the tests hold the package against; the variables that hand it over."""
     cargo = os.environ.get("CARGO") or "cargo"
-    run([cargo, "build", "--quiet", "-p", "mvmctl"])
-    run([cargo, "build", "--quiet", "-p", "mvm-compiler", "--example", "dump_table"])
+    if programs is None:
+        programs = TARGET / "debug"
+        run([cargo, "build", "--quiet", "-p", "mvmctl"])
+    # The whole workspace: what the other suites' tests are built from serves here too.
+    run([cargo, "build", "--quiet", "--workspace", "--example", "dump_table"])
     WORK.mkdir(parents=True, exist_ok=True)
     table = WORK / "table.json"
     table.write_bytes(subprocess.run([TARGET / "debug/examples/dump_table"], check=True, capture_output=True).stdout)
-    return {"MVM_TABLE": str(table), "MVMCTL": str(TARGET / "debug/mvmctl")}
+    return {"MVM_TABLE": str(table), "MVMCTL": str(programs / "mvmctl")}
 
 
 def lint(version: tuple[int, int], python: str) -> None:
@@ -111,13 +114,14 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", action="append", metavar="VERSION", help="only this version, such as 3.11")
+    parser.add_argument("--programs", type=Path, metavar="DIRECTORY", help="where the built programs lie, if they do")
     parser.add_argument("--no-lint", action="store_true", help="run the tests only")
     options, pytest_arguments = parser.parse_known_args()
     found = interpreters()
     chosen = {v: p for v, p in found.items() if not options.python or f"{v[0]}.{v[1]}" in options.python}
     if not chosen:
         sys.exit(f"no Python of {options.python or '3.9 or newer'} with venv found; found: {sorted(found)}")
-    handed = compiler()
+    handed = compiler(options.programs and options.programs.resolve())
     for version, python in chosen.items():
         inside = environment(version, python, "requirements-test.txt")
         print(f"pytest on Python {version[0]}.{version[1]}", flush=True)

@@ -1,6 +1,7 @@
-// Takes the pictures of README.md from real runs, in both themes, into media/: pictures.mjs (after e2e/run.mjs has packed)
+// Takes the pictures of README.md from real runs, in both themes, into media/, and draws the icon: pictures.mjs (after
+// e2e/run.mjs has packed)
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packed } from './pack.mjs';
@@ -34,6 +35,10 @@ const bench = await Workbench.start({
   },
 });
 try {
+  const icon = await bench.browser.newPage({ viewport: { width: 256, height: 256 } });
+  await icon.setContent(`<body style="margin: 0">${readFileSync(join(media, 'icon.svg'), 'utf8')}</body>`);
+  await icon.screenshot({ path: join(media, 'icon.png'), omitBackground: true });
+  await icon.close();
   await bench.page.setViewportSize({ width: 1280, height: 760 });
   await bench.open('agent-tool/tool.py');
   await bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().waitFor();

@@ -141,8 +141,8 @@ export class Window {
     await this.page.locator(`${FOCUSED} .view-line`).first().waitFor();
   }
 
-  /** Gives a command in the palette; its `input` is gone afterwards, unless the command asks for something there. */
-  async command(title, input = 'hidden') {
+  /** Gives a command in the palette, whose input is gone afterwards. */
+  async command(title) {
     const row = this.page.locator('.quick-input-list .monaco-list-row').first();
     // What is offered depends on what the extension knows when the list is made: make it again until it is there.
     await eventually(`the command ${title}`, async () => {
@@ -155,7 +155,21 @@ export class Window {
       return found;
     });
     await this.page.keyboard.press('Enter');
-    await this.page.locator(INPUT).waitFor({ state: input });
+    await this.page.locator(INPUT).waitFor({ state: 'hidden' });
+  }
+
+  /** Gives a command that asks for something in a list, and waits until what it offers is so; once more when the list was
+   * closed by something else that took the focus. */
+  async listed(title, so) {
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    const texts = async () => (await rows.allInnerTexts()).map((text) => text.trim());
+    await eventually(`what ${title} offers`, async () => {
+      await this.quick('F1', `>${title}`);
+      await eventually(title, async () => (await texts())[0]?.split('\n')[0].trim() === title, AGAIN);
+      await this.page.keyboard.press('Enter');
+      return eventually('a list', async () => so(await texts()), AGAIN);
+    });
+    return rows;
   }
 
   /** Is a command offered in the palette? */

@@ -14,15 +14,26 @@ export interface Part {
   label: string;
   value: string;
   pointer: string;
-  /** Messages of the problems inside it. */
+  /** What is wrong or unsafe in it. */
   risks: string[];
 }
 
 /** A box of the picture. */
 export interface Box {
   title: string;
-  pointer: string;
+  /** The values that it is about. */
+  pointers: string[];
   parts: Part[];
+  /** What is wrong in it, and in none of its parts. */
+  risks: string[];
+}
+
+/** An app as it is drawn. */
+export interface Drawing {
+  name: string;
+  boxes: Box[];
+  /** What is wrong in the declaration, and in none of the boxes. */
+  risks: string[];
 }
 
 /** Beyond this a line is cut: a value of a megabyte is no reason for a page to stop. */
@@ -66,11 +77,13 @@ const before = (a: Position, b: Position): boolean => a.line < b.line || (a.line
 /** Does a range hold a position? */
 export const holds = (range: Range, at: Position): boolean => before(range.start, at) && before(at, range.end);
 
+const encloses = (outer: Range, inner: Range): boolean => holds(outer, inner.start) && holds(outer, inner.end);
+
 /** The innermost value at a position of the source. */
 export function pointerAt(map: Mapped[], at: Position): string | undefined {
   let best: Mapped | undefined;
   for (const entry of map) {
-    const narrower = best === undefined || (holds(best.range, entry.range.start) && holds(best.range, entry.range.end));
+    const narrower = best === undefined || encloses(best.range, entry.range);
     if (holds(entry.range, at) && narrower) {
       best = entry;
     }
@@ -99,23 +112,59 @@ export const text = (value: Json | undefined): string => (typeof value === 'stri
 /** The names of a workload's apps. */
 export const appsOf = (workload: WorkloadView): string[] => list(fields(workload.ir)['apps']).map((app) => text(fields(app)['name']));
 
-/** Of each app the boxes from source to what gets out, in the order in which data flows. */
-export function picture(workload: WorkloadView, problems: Problem[]): { name: string; boxes: Box[] }[] {
-  const risky = (pointer: string): string[] => {
-    const entry = workload.sourceMap.find((one) => one.pointer === pointer);
-    return entry ? problems.filter((p) => holds(entry.range, p.range.start) && holds(entry.range, p.range.end)).map((p) => `${p.code}: ${p.message}`) : [];
-  };
+/** Of each app the boxes from source to what gets out, in the order in which data flows. Each risk is told once: at the
+ * part it lies in, else at the box, else at the app. */
+export function picture(workload: WorkloadView, risks: Problem[]): Drawing[] {
   return list(fields(workload.ir)['apps']).map((app, i) => {
-    const at = `/apps/${i}`;
-    const part = (label: string, value: string, pointer: string): Part => ({ label, value, pointer: at + pointer, risks: risky(at + pointer) });
     const given = fields(app);
-    return { name: text(given['name']), boxes: [source(given, part), image(given, part), machine(given, part), way(given, part), secrets(given, part)].map((box) => ({ ...box, pointer: at + box.pointer })) };
+    const at = `/apps/${i}`;
+    const part = (label: string, value: string, pointer: string): Part => ({ label, value, pointer: at + pointer, risks: [] });
+    const made = [source, image, machine, way, environment].map((make) => make(given, part));
+    const boxes = made.map((box) => ({ ...box, pointers: box.pointers.map((one) => at + one), risks: [] as string[] }));
+    const all: Drawing = { name: text(given['name']), boxes, risks: [] };
+    const map = workload.sourceMap.filter((one) => within(one.pointer, at));
+    for (const risk of risks) {
+      const pointer = pointerOf(map, risk.range);
+      if (pointer !== undefined) {
+        place(all, pointer, risk);
+      }
+    }
+    return all;
   });
 }
 
-type Maker = (label: string, value: string, pointer: string) => Part;
+const within = (pointer: string, outer: string): boolean => pointer === outer || pointer.startsWith(`${outer}/`);
 
-function source(app: Fields, part: Maker): Box {
+/** The innermost value that a range lies in, be it where the value is used or where it is defined. */
+function pointerOf(map: Mapped[], range: Range): string | undefined {
+  let best: { pointer: string; range: Range } | undefined;
+  for (const { pointer, range: used, definition } of map) {
+    for (const one of definition ? [used, definition] : [used]) {
+      if (encloses(one, range) && (!best || encloses(best.range, one))) {
+        best = { pointer, range: one };
+      }
+    }
+  }
+  return best?.pointer;
+}
+
+/** Codes of credentials in the source: their values are not drawn, since pictures are shown to others. */
+const CREDENTIAL = /^MVM50[1-4]$/;
+
+function place(all: Drawing, pointer: string, { code, message }: Problem): void {
+  const parts = all.boxes.flatMap((box) => box.parts).filter((part) => within(pointer, part.pointer));
+  const [part] = parts.sort((a, b) => b.pointer.length - a.pointer.length);
+  const box = all.boxes.find((one) => one.pointers.some((outer) => within(pointer, outer)));
+  (part ?? box ?? all).risks.push(`${code}: ${message}`);
+  if (part && CREDENTIAL.test(code)) {
+    part.value = '••••••••';
+  }
+}
+
+type Maker = (label: string, value: string, pointer: string) => Part;
+type Made = Omit<Box, 'risks'>;
+
+function source(app: Fields, part: Maker): Made {
   const from = fields(app['source']);
   const parts = [part('directory', text(from['path']), '/source/path')];
   const include = list(from['include']).map(text);
@@ -130,10 +179,10 @@ function source(app: Fields, part: Maker): Box {
       ? part('runs', list(entry['command']).map(text).join(' '), `/entrypoints/${i}/command`)
       : part(label, `${text(entry['module'])}.${text(entry['function'])}`, `/entrypoints/${i}/function`);
   });
-  return { title: 'Source', pointer: '/source', parts: [...parts, ...calls] };
+  return { title: 'Source', pointers: ['/source', '/entrypoints'], parts: [...parts, ...calls] };
 }
 
-function image(app: Fields, part: Maker): Box {
+function image(app: Fields, part: Maker): Made {
   const from = fields(app['image']);
   const parts =
     from['kind'] === 'oci_base'
@@ -143,10 +192,10 @@ function image(app: Fields, part: Maker): Box {
   if (locked['lockfile']) {
     parts.push(part('locked by', text(locked['lockfile']), '/dependencies/lockfile'));
   }
-  return { title: 'Image', pointer: '/image', parts };
+  return { title: 'Image', pointers: ['/image', '/dependencies'], parts };
 }
 
-function machine(app: Fields, part: Maker): Box {
+function machine(app: Fields, part: Maker): Made {
   const size = fields(app['resources']);
   const cores = size['cpu_cores'];
   const parts = [
@@ -161,10 +210,20 @@ function machine(app: Fields, part: Maker): Box {
       parts.push(part(step.replaceAll('_', ' '), shown, `/hooks/${step}/${i}`));
     });
   }
-  return { title: 'Machine', pointer: '/resources', parts };
+  list(app['mounts']).forEach((one, i) => {
+    const mount = fields(one);
+    const from = fields(mount['source']);
+    const size = from['size_mb'] === undefined ? '' : ` of ${text(from['size_mb'])} MiB`;
+    const what = from['kind'] === 'volume' ? `the volume ${text(from['name'])}` : from['kind'] === 'host_path' ? `${text(from['path'])} of the host` : `memory${size}`;
+    parts.push(part('mounts', `${text(mount['target'])}: ${what}${mount['mode'] === 'ro' ? ', read only' : ''}`, `/mounts/${i}`));
+  });
+  if (app['health_check'] !== undefined) {
+    parts.push(part('is well when', list(fields(app['health_check'])['command']).map(text).join(' '), '/health_check'));
+  }
+  return { title: 'Machine', pointers: ['/resources', '/hooks', '/mounts', '/health_check'], parts };
 }
 
-function way(app: Fields, part: Maker): Box {
+function way(app: Fields, part: Maker): Made {
   const network = fields(app['network']);
   const allowed = list(fields(network['egress'])['allowlist']);
   const parts = allowed.map((one, i) => {
@@ -177,19 +236,23 @@ function way(app: Fields, part: Maker): Box {
   }
   list(network['ports']).forEach((one, i) => {
     const port = fields(one);
-    parts.push(part('publishes', `${text(port['guest'])}/${text(port['proto'])}`, `/network/ports/${i}`));
+    const here = port['host_addr'] === undefined ? '' : ` at ${text(port['host_addr'])}`;
+    parts.push(part('publishes', `${text(port['guest'])}/${text(port['proto'])}${here}`, `/network/ports/${i}`));
   });
-  return { title: 'Network', pointer: '/network', parts };
+  return { title: 'Network', pointers: ['/network'], parts };
 }
 
-function secrets(app: Fields, part: Maker): Box {
+function environment(app: Fields, part: Maker): Made {
   const parts = Object.entries(fields(app['env'])).map(([key, value]) => {
     const given = fields(value);
     const reference = fields(given['ref']);
     const hosts = list(reference['allowed_hosts']).map(text);
-    const to = hosts.length > 0 ? ` → ${hosts.join(', ')}` : '';
+    const to = ` → ${hosts.length > 0 ? hosts.join(', ') : 'wherever the network lets it'}`;
     const pointer = `/env/${escape(key)}`;
     return given['kind'] === 'secret_ref' ? part(`${key} (secret)`, `${text(reference['name'])}${to}`, pointer) : part(key, text(given['value']), pointer);
   });
-  return { title: 'Environment and secrets', pointer: '/env', parts };
+  if (parts.length === 0) {
+    parts.push(part('given', 'nothing', '/env'));
+  }
+  return { title: 'Environment and secrets', pointers: ['/env'], parts };
 }

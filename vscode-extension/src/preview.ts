@@ -7,9 +7,12 @@ import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 
 import { entryFor, pointerAt } from './ir';
-import type { FromPage, Range, ShownForm, ShownResult, ToPage, WorkloadIr, WorkloadIrChanged } from './protocol';
+import type { Findings, FromPage, Position, Range, ShownForm, ShownResult, ToPage, WorkloadIr, WorkloadIrChanged } from './protocol';
 import type { Server } from './server';
 
+const plainAt = ({ line, character }: vscode.Position): Position => ({ line, character });
+/** As the page reads it: the editor's own ranges go over as lists. */
+const plainRange = ({ start, end }: vscode.Range): Range => ({ start: plainAt(start), end: plainAt(end) });
 const toRange = (r: Range): vscode.Range => new vscode.Range(r.start.line, r.start.character, r.end.line, r.end.character);
 
 const TYPE = 'mvm.preview';
@@ -317,11 +320,13 @@ export class Preview implements vscode.Disposable, vscode.WebviewPanelSerializer
   }
 }
 
-/** How many findings of ours a file has. */
-export function findingsOf(uri: vscode.Uri): { errors: number; warnings: number } {
-  const severities = vscode.languages.getDiagnostics(uri).filter((one) => one.source?.startsWith('mvm')).map((one) => one.severity);
-  const count = (wanted: vscode.DiagnosticSeverity): number => severities.filter((one) => one === wanted).length;
-  return { errors: count(vscode.DiagnosticSeverity.Error), warnings: count(vscode.DiagnosticSeverity.Warning) };
+/** The findings of ours that a file has: hints and information are none of them. */
+export function findingsOf(uri: vscode.Uri): Findings {
+  const { Error, Warning } = vscode.DiagnosticSeverity;
+  const ours = vscode.languages.getDiagnostics(uri).filter((one) => one.source?.startsWith('mvm') === true && [Error, Warning].includes(one.severity));
+  const errors = ours.filter((one) => one.severity === Error).length;
+  const code = (one: vscode.Diagnostic): string => String(typeof one.code === 'object' ? one.code.value : one.code);
+  return { errors, warnings: ours.length - errors, risks: ours.map((one) => ({ code: code(one), message: one.message, range: plainRange(one.range) })) };
 }
 
 /** The file that a page showed, by what it kept for itself. */

@@ -36,6 +36,14 @@ export interface Problem {
   range: Range;
 }
 
+/** What the editor has of our findings in a file. */
+export interface Findings {
+  errors: number;
+  warnings: number;
+  /** Errors and warnings, as the picture marks them. */
+  risks: Problem[];
+}
+
 /** Answer to `mvm/workloadIr`. */
 export interface WorkloadIr {
   version: number | null;
@@ -94,7 +102,7 @@ export interface ShownForm {
 export type ToPage =
   | { type: 'ir'; uri: string; file: string; answer: WorkloadIr }
   | { type: 'gone'; file: string; reason: string }
-  | { type: 'findings'; errors: number; warnings: number }
+  | ({ type: 'findings' } & Findings)
   | { type: 'reveal'; workload: number; pointer: string }
   | { type: 'form'; form: ShownForm; focus: boolean }
   | { type: 'running'; name: string | undefined }

@@ -6,53 +6,93 @@ import { LIMIT } from '../src/output';
 import type { Json } from '../src/protocol';
 import { declarations, outcomeBody, shownResult } from '../src/results';
 
+const point: Json = { type: 'object', additionalProperties: false, required: ['x', 'y'], properties: { x: { type: 'integer' }, y: { type: 'integer' } } };
+const limits: Json = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['cores', 'points'],
+  properties: { cores: { type: 'integer' }, note: { type: 'string' }, points: { type: 'array', items: point } },
+};
+
+/** Names in order, as in canonical JSON. */
+const sorted = (given: { [name: string]: Json }): Json => Object.fromEntries(Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1)));
+
 const schema: Json = {
   type: 'object',
   required: ['prompt', 'n', 'maybe', 'mode'],
-  properties: {
+  properties: sorted({
     prompt: { type: 'string' },
     n: { type: 'integer' },
     ratio: { type: 'number', default: 0.5 },
     loud: { type: 'boolean', default: true },
-    tags: { type: 'array', items: { type: 'string' } },
+    tags: { type: 'array', items: { type: 'string' }, default: null },
     maybe: { anyOf: [{ type: 'integer' }, { type: 'null' }] },
     mode: { enum: ['fast', 3, null] },
     separator: { type: 'string', default: '-' },
     either: { anyOf: [{ type: 'string' }, { type: 'integer' }] },
-  },
+    sure: { anyOf: [{ type: 'boolean' }, { type: 'null' }], default: null },
+    limits: { anyOf: [limits, { type: 'null' }], default: null },
+    loose: { type: 'object', additionalProperties: { type: 'integer' }, default: null },
+  }),
 };
 const form = fieldsOf(schema) ?? [];
 
-void test('a form has a field for each argument, of its kind', () => {
+void test('a form has a field for each argument, of its kind; what is needed stands in front, as it is written', () => {
   assert.deepEqual(form.map((one) => [one.name, one.kind, one.about]), [
     ['prompt', 'text', 'text'],
     ['n', 'integer', 'a whole number'],
-    ['ratio', 'number', 'a number, optional'],
-    ['loud', 'flag', 'yes or no, optional'],
-    ['tags', 'json', 'a JSON list of strings, optional'],
     ['maybe', 'integer', 'a whole number'],
     ['mode', 'choice', 'one of these'],
+    ['either', 'json', 'JSON; text in quotes, optional'],
+    ['limits', 'group', 'optional'],
+    ['loose', 'json', 'a JSON object, optional'],
+    ['loud', 'flag', 'yes or no, optional'],
+    ['ratio', 'number', 'a number, optional'],
     ['separator', 'text', 'text, optional'],
-    ['either', 'json', 'JSON, optional'],
+    ['sure', 'choice', 'yes or no, optional'],
+    ['tags', 'list', 'a list, optional'],
   ]);
+  const limits = form.find((one) => one.name === 'limits');
+  assert.deepEqual(limits?.parts.map((one) => [one.name, one.kind, one.required]), [['cores', 'integer', true], ['points', 'list', true], ['note', 'text', false]]);
+  assert.deepEqual(limits.parts[1]?.parts[0]?.parts.map((one) => one.name), ['x', 'y']);
   assert.equal(fieldsOf(undefined), undefined);
   assert.deepEqual(fieldsOf({ type: 'object', properties: {} }), []);
 });
 
+const begun = { prompt: '', n: '', maybe: '', mode: '', either: '', limits: undefined, loose: '', loud: 'true', ratio: '0.5', separator: '-', sure: '', tags: undefined };
+
 void test('presets stand in the fields at first, then what was given last', () => {
-  assert.deepEqual(filled(form, undefined), { prompt: '', n: '', ratio: '0.5', loud: 'true', tags: '', maybe: '', mode: '', separator: '-', either: '' });
-  const last = filled(form, { prompt: 'a\nb', n: 3, tags: ['x'], mode: 3, separator: '', either: 'word' });
-  assert.deepEqual([last['prompt'], last['n'], last['tags'], last['mode'], last['separator'], last['either']], ['a\nb', '3', '["x"]', '3', '', '"word"']);
+  assert.deepEqual(filled(form, undefined), begun);
+  const values: Json = { prompt: 'a\nb', n: 3, tags: ['x'], mode: 3, separator: '', either: 'word', sure: false, limits: { cores: 2, points: [{ x: 1, y: 2 }] } };
+  const last = filled(form, values);
+  assert.deepEqual([last['prompt'], last['n'], last['tags'], last['mode'], last['separator'], last['either'], last['sure']], ['a\nb', '3', ['x'], '3', '', '"word"', 'false']);
+  assert.deepEqual(last['limits'], { cores: '2', points: [{ x: '1', y: '2' }], note: '' });
+  // What was given last is what is given again.
+  assert.deepEqual(read(form, last), { values: { ...values, maybe: null, loud: false } });
+  const long = filled(form, { tags: Array.from({ length: 1000 }, String) });
+  assert.equal(typeof long['tags'], 'string');
+  // The function has changed since.
+  assert.deepEqual(filled(form, { tags: 'x', limits: [1], n: 'seven', loud: 'yes' }), { ...begun, n: 'seven', loud: 'false', ratio: '', separator: '' });
 });
 
-void test('the texts of a form become arguments of the right types', () => {
-  const texts = { prompt: '', n: ' 7 ', ratio: '1e2', loud: 'false', tags: '["a"]', maybe: '', mode: '3', separator: '', either: '' };
-  assert.deepEqual(read(form, texts), { values: { prompt: '', n: 7, ratio: 100, loud: false, tags: ['a'], maybe: null, mode: 3, separator: '' } });
+void test('the entries of a form become arguments of the right types', () => {
+  const texts = { ...begun, n: ' 7 ', ratio: '1e2', loud: 'false', tags: ['a', ''], mode: '3', separator: '' };
+  assert.deepEqual(read(form, texts), { values: { prompt: '', n: 7, ratio: 100, loud: false, tags: ['a', ''], maybe: null, mode: 3, separator: '' } });
   assert.deepEqual(read(form, { ...texts, n: '7.5', tags: '[', ratio: 'x', mode: 'no' }), {
-    wrong: { n: 'not a whole number', ratio: 'not a number', tags: 'not a JSON list of strings', mode: 'not one of these' },
+    wrong: { '/n': 'not a whole number', '/ratio': 'not a number', '/tags': 'not a list', '/mode': 'not one of these' },
   });
-  assert.deepEqual(read(form, { ...texts, n: '' }), { wrong: { n: 'needed: a whole number' } });
-  assert.deepEqual(read(form, { ...texts, n: '9007199254740993' }), { wrong: { n: 'not a whole number' } });
+  assert.deepEqual(read(form, { ...texts, n: '' }), { wrong: { '/n': 'needed: a whole number' } });
+  assert.deepEqual(read(form, { ...texts, n: '9007199254740993' }), { wrong: { '/n': 'beyond 9007199254740991, which cannot be sent exactly' } });
+});
+
+void test('parts of groups and items of lists are read and refused where they stand', () => {
+  const limits = { cores: '2', points: [{ x: '1', y: '' }, { x: 'a', y: '2' }], note: '' };
+  assert.deepEqual(read(form, { ...begun, n: '1', mode: 'null', limits }), {
+    wrong: { '/limits/points/0/y': 'needed: a whole number', '/limits/points/1/x': 'not a whole number' },
+  });
+  const right = read(form, { ...begun, n: '1', mode: 'null', sure: 'true', limits: '{"cores": 1}', tags: [] });
+  assert.deepEqual(right, { values: { prompt: '', n: 1, maybe: null, mode: null, limits: { cores: 1 }, loud: true, ratio: 0.5, separator: '-', sure: true, tags: [] } });
+  assert.deepEqual(read(form, { ...begun, n: '1', mode: 'null', limits: '[]' }), { wrong: { '/limits': 'not a JSON object' } });
 });
 
 void test('arguments as JSON are an object or a list', () => {

@@ -43,28 +43,58 @@ const app: Json = {
   source: { kind: 'local_path', path: '.', include: ['**'], exclude: ['*.log'] },
   image: { kind: 'nix_packages', packages: ['python312'] },
   resources: { cpu_cores: 2, memory_mb: 512, rootfs_size_mb: 512 },
-  network: { mode: 'deny', ports: [{ guest: 80, proto: 'tcp' }], egress: { allowlist: [{ host: 'a.example', port: 443 }] } },
-  env: { 'A/B': { kind: 'secret_ref', ref: { name: 'key', mount: { kind: 'env', var: 'A' }, allowed_hosts: ['a.example'] } }, C: { kind: 'literal', value: 'v' } },
+  network: { mode: 'deny', ports: [{ guest: 80, proto: 'tcp', host_addr: '0.0.0.0' }], egress: { allowlist: [{ host: 'a.example', port: 443 }] } },
+  env: { 'A/B': { kind: 'secret_ref', ref: { name: 'key', mount: { kind: 'env', var: 'A' }, allowed_hosts: ['a.example'] } }, C: { kind: 'literal', value: 'v' }, D: { kind: 'secret_ref', ref: { name: 'loose', mount: { kind: 'env', var: 'D' } } } },
   entrypoints: [{ kind: 'function', module: 'm', function: 'f', primary: true }, { kind: 'command', command: ['x', 'y'] }],
   dependencies: { kind: 'none' },
   hooks: { before_start: [{ kind: 'shell', line: 'true' }, { kind: 'argv', argv: ['a', 'b'] }] },
-  mounts: [],
+  mounts: [
+    { source: { kind: 'tmpfs', size_mb: 64 }, target: '/cache', mode: 'rw' },
+    { source: { kind: 'volume', name: 'd' }, target: '/data', mode: 'ro' },
+  ],
 };
 
 void test('the picture says what a person would: from the source to what gets out', () => {
-  const workload: WorkloadView = { id: 'w', irHash: '', complete: true, ir: { apps: [app] }, sourceMap: [{ pointer: '/apps/0/image/packages/0', range: at(4, 0, 10) }] };
-  const [one] = picture(workload, [{ code: 'MVM205', message: 'unknown', range: at(4, 1, 9) }]);
+  const sourceMap: Mapped[] = [
+    { pointer: '/apps/0', range: { start: { line: 2, character: 0 }, end: { line: 20, character: 0 } } },
+    { pointer: '/apps/0/image/packages/0', range: at(4, 0, 10) },
+    { pointer: '/apps/0/network', range: at(6, 0, 90) },
+    { pointer: '/apps/0/network/egress/allowlist/0', range: at(6, 20, 40) },
+    { pointer: '/apps/0/network/egress/allowlist/0/host', range: at(6, 25, 30) },
+    { pointer: '/apps/0/env/C', range: at(8, 5, 9), definition: at(1, 0, 30) },
+    { pointer: '/apps/0/env/C/value', range: at(8, 5, 9), definition: at(1, 0, 30) },
+  ];
+  const workload: WorkloadView = { id: 'w', irHash: '', complete: true, ir: { apps: [app] }, sourceMap };
+  const risks = [
+    { code: 'MVM205', message: 'unknown', range: at(4, 1, 9) },
+    { code: 'MVM402', message: 'wildcard', range: at(6, 25, 30) },
+    { code: 'MVM401', message: 'open', range: at(6, 0, 90) },
+    { code: 'MVM501', message: 'credential', range: at(1, 4, 20) },
+    { code: 'MVM604', message: 'excluded', range: at(12, 0, 3) },
+    { code: 'MVM804', message: 'elsewhere', range: at(30, 0, 3) },
+  ];
+  const [one] = picture(workload, risks);
   assert.ok(one);
   const boxes = Object.fromEntries(one.boxes.map((box) => [box.title, box.parts.map((part) => `${part.label}: ${part.value}`)]));
   assert.deepEqual(boxes, {
     Source: ['directory: .', 'without: *.log', 'calls first: m.f', 'runs: x y'],
     Image: ['package: python312'],
-    Machine: ['cores: 2', 'memory: 512 MiB', 'disk: 512 MiB', 'before start: true', 'before start: a b'],
-    Network: ['may reach: a.example:443', 'publishes: 80/tcp'],
-    'Environment and secrets': ['A/B (secret): key → a.example', 'C: v'],
+    Machine: ['cores: 2', 'memory: 512 MiB', 'disk: 512 MiB', 'before start: true', 'before start: a b', 'mounts: /cache: memory of 64 MiB', 'mounts: /data: the volume d, read only'],
+    Network: ['may reach: a.example:443', 'publishes: 80/tcp at 0.0.0.0'],
+    // A value that is a credential is not drawn.
+    'Environment and secrets': ['A/B (secret): key → a.example', 'C: ••••••••', 'D (secret): loose → wherever the network lets it'],
   });
-  assert.deepEqual(one.boxes[1]?.parts[0]?.risks, ['MVM205: unknown']);
   assert.equal(one.boxes[4]?.parts[0]?.pointer, '/apps/0/env/A~1B');
+  // Each risk is told once, as near to what it is about as there is something drawn.
+  const told = one.boxes.map((box) => [box.title, box.risks, box.parts.flatMap((part) => part.risks.map((risk) => `${part.label}: ${risk}`))]);
+  assert.deepEqual(told, [
+    ['Source', [], []],
+    ['Image', [], ['package: MVM205: unknown']],
+    ['Machine', [], []],
+    ['Network', ['MVM401: open'], ['may reach: MVM402: wildcard']],
+    ['Environment and secrets', [], ['C: MVM501: credential']],
+  ]);
+  assert.deepEqual(one.risks, ['MVM604: excluded']);
 });
 
 void test('a picture of an IR that is not whole yet does not fail', () => {

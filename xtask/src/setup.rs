@@ -78,9 +78,14 @@ pub const MAKE: Need =
 /// All of them.
 pub const EVERYTHING: &[Need] = &[CC, QEMU, PYTHON, VENV, PIP, NIX, BUSYBOX, MKE2FS];
 
+/// What is not there.
+pub fn missing(needs: &[Need]) -> Vec<Need> {
+    needs.iter().copied().filter(|need| !present(need)).collect()
+}
+
 /// Sees to it that everything is there, or says what is missing.
 pub fn ensure(needs: &[Need], yes: bool) -> Result<()> {
-    let missing: Vec<Need> = needs.iter().copied().filter(|need| !present(need)).collect();
+    let missing = missing(needs);
     if missing.is_empty() {
         return Ok(());
     }

@@ -46,6 +46,13 @@ pub enum Work {
     Demo,
 }
 
+/// What suites install for themselves. It is begun before the first suite runs, since most of it waits for the network.
+pub const AHEAD: &[(&str, &[&str])] = &[
+    ("nvim", &["python3", "tests/wheels.py", "nvim", "editors/nvim/tests/requirements.txt"]),
+    ("pytest-lsp", &["python3", "tests/wheels.py", "pytest-lsp", "server/tests/pytest_lsp/requirements.txt"]),
+    ("vscode", &["python3", "vscode-extension/run_tests.py", "--prepare"]),
+];
+
 /// A test program that cargo built.
 #[derive(Clone, Debug)]
 pub struct TestProgram {
@@ -155,10 +162,10 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "sdk",
         about: "the Python package on every interpreter there is, type checkers included",
-        needs: &[setup::PYTHON, setup::VENV],
-        programs: false,
+        needs: &[setup::CC, setup::PYTHON, setup::VENV],
+        programs: true,
         when: When::Always,
-        work: Work::Program(&["python3", "sdk/python/run_tests.py"]),
+        work: Work::Program(&["python3", "sdk/python/run_tests.py", "--programs", "{programs}"]),
     },
     Suite {
         name: "packages",
@@ -171,10 +178,10 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "nvim",
         about: "the Neovim plugin in real Neovims, new and old, against the real server",
-        needs: &[setup::CC, setup::PYTHON, setup::VENV, setup::NEOVIM],
+        needs: &[setup::CC, setup::PYTHON, setup::VENV, setup::NEOVIM, setup::QEMU],
         programs: true,
         when: When::Always,
-        work: Work::Program(&["python3", "editors/nvim/tests/run.py"]),
+        work: Work::Program(&["python3", "editors/nvim/tests/run.py", "--programs", "{programs}"]),
     },
     Suite {
         name: "emacs",
@@ -215,6 +222,14 @@ pub const SUITES: &[Suite] = &[
         programs: true,
         when: When::Always,
         work: Work::Program(&["python3", "editors/kakoune/test.py", "{programs}"]),
+    },
+    Suite {
+        name: "editors",
+        about: "the configurations of editors that cannot be run here: Helix, Zed, Sublime Text",
+        needs: &[setup::CC, setup::PYTHON],
+        programs: true,
+        when: When::Always,
+        work: Work::Program(&["python3", "editors/test.py", "{programs}"]),
     },
     Suite {
         name: "pytest-lsp",

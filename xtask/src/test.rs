@@ -1,13 +1,14 @@
 //! `cargo xtask test`: sets up, builds once, runs the suites, and ends each with a line of its own.
 
 use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::build::{self, Programs};
-use crate::suites::{SUITES, Suite, TestProgram, When, Work};
+use crate::suites::{AHEAD, SUITES, Suite, TestProgram, When, Work};
 use crate::{Options, setup, sh};
 
 /// What is built once and used by several suites.
@@ -15,6 +16,38 @@ use crate::{Options, setup, sh};
 struct Shared {
     tests: Option<Vec<TestProgram>>,
     programs: Option<Programs>,
+    ahead: Ahead,
+}
+
+/// What suites install for themselves, in the background: by suite.
+#[derive(Default)]
+struct Ahead(Vec<(&'static str, Child)>);
+
+impl Ahead {
+    /// Begins what the chosen suites have, at the lowest priority, where all that it stands on is there. One that fails
+    /// says nothing: its suite begins anew, and says why.
+    fn begin(chosen: &[&Suite]) -> Self {
+        let of = |name: &str| chosen.iter().find(|s| s.name == name && setup::missing(s.needs).is_empty());
+        let start = |words: &[&str]| {
+            let mut command = sh::command("nice");
+            command.args(["-n", "19"]).args(words);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()
+        };
+        Ahead(
+            AHEAD
+                .iter()
+                .filter(|(name, _)| of(name).is_some())
+                .filter_map(|(n, w)| Some((*n, start(w)?)))
+                .collect(),
+        )
+    }
+
+    /// Waits for what a suite began.
+    fn wait(&mut self, suite: &str) {
+        for (_, child) in self.0.iter_mut().filter(|(name, _)| *name == suite) {
+            let _ = child.wait();
+        }
+    }
 }
 
 /// Runs the named suites, or all.
@@ -30,7 +63,17 @@ pub fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     let chosen = choose(options)?;
-    let mut shared = Shared::default();
+    if options.yes {
+        // All at once: each call of apt-get reads and writes its lists. What fails here fails again below, by its suite.
+        let mut needs: Vec<setup::Need> = Vec::new();
+        for need in chosen.iter().flat_map(|s| s.needs) {
+            if !needs.contains(need) {
+                needs.push(*need);
+            }
+        }
+        let _ = setup::ensure(&needs, true);
+    }
+    let mut shared = Shared { ahead: Ahead::begin(&chosen), ..Shared::default() };
     let mut failed = Vec::new();
     let start = Instant::now();
     for suite in &chosen {
@@ -73,6 +116,7 @@ fn run_suite(suite: &Suite, options: &Options, shared: &mut Shared) -> Result<()
     if suite.programs && shared.programs.is_none() {
         shared.programs = Some(build::programs(build::DEV)?);
     }
+    shared.ahead.wait(suite.name);
     match &suite.work {
         Work::Cargo(arguments) => sh::run(sh::cargo().args(*arguments)),
         Work::Program(words) => {
@@ -175,6 +219,15 @@ mod tests {
                 "target": {"name": "x", "kind": ["test"]},
             });
             assert_eq!(test_program(&message).map(|p| p.package).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_is_installed_ahead_belongs_to_a_suite() {
+        for (name, words) in AHEAD {
+            assert!(SUITES.iter().any(|s| s.name == *name), "{name}");
+            let file = sh::root().join(words[1]);
+            assert!(file.is_file(), "{}", file.display());
         }
     }
 

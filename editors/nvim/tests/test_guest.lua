@@ -23,9 +23,12 @@ function tests.a_run_that_never_ends_is_stopped()
   }
   local bufnr = T.open('forever.py', table.concat(text, '\n'))
   T.client(bufnr)
+  local jobs = require('mvm.jobs')
+  local before = jobs.last
   local result = T.ended(function()
     vim.cmd('MvmRun!')
     T.eventually('the guest prints', function()
+      assert(jobs.last == before, 'it ended by itself: ' .. vim.inspect(jobs.last))
       local output = vim.fn.bufnr('mvm://output')
       return output > 0 and T.text(output):find('begun', 1, true)
     end, T.GUEST)

@@ -91,6 +91,26 @@ function tests.the_source_going_away_takes_the_preview_along()
   end)
 end
 
+function tests.it_is_live_again_after_another_server_has_started()
+  local bufnr = T.open('agent-tool/tool.py')
+  local preview = T.preview(bufnr)
+  shows(preview, '"memory_mb": 512')
+  local window = vim.fn.win_findbuf(preview.buffer)[1]
+  local first = T.client(bufnr)
+  first:stop(true)
+  T.eventually('it says that the server has ended', function()
+    return vim.wo[window].winbar:find('has ended', 1, true)
+  end)
+  -- As `vim.lsp.enable` starts it when a file is opened.
+  vim.cmd.doautocmd('FileType')
+  T.eventually('another server', function()
+    return T.client(bufnr).id ~= first.id
+  end)
+  T.replace(bufnr, 'memory_mb=512', 'memory_mb=768')
+  shows(preview, '"memory_mb": 768')
+  assert(vim.wo[window].winbar:find('^agent%-tool'), vim.wo[window].winbar)
+end
+
 function tests.says_why_there_is_none()
   T.open('other.txt', 'nothing')
   vim.cmd.MvmIr()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../waiting.mjs';
+import { AGAIN, eventually } from '../waiting.mjs';
 import { form } from './running.mjs';
 
 const HELLO = 'import mvm\n\n\n@mvm.app(image=mvm.nix_packages(["python3"]))\ndef hello() -> str:\n    return "hi"\n';
@@ -50,9 +50,13 @@ export const bare = ({ boot }) => ({
     await bench.command('mvm: Show the Server\'s Log');
     await eventually('the log', async () => /starting \/.*mvm-lsp \(extension\)/.test(await bench.panel()));
     await bench.hidePanel();
-    await bench.command('Welcome: Open Walkthrough...', 'visible');
-    await bench.page.locator('.quick-input-list .monaco-list-row', { hasText: 'Run a Python function in a microVM' }).first().click();
     const page = bench.page.locator('.gettingStartedContainer');
+    await eventually('the walkthrough is opened', async () => {
+      const ours = 'Run a Python function in a microVM';
+      const rows = await bench.listed('Welcome: Open Walkthrough...', (texts) => texts.some((text) => text.includes(ours)));
+      await rows.filter({ hasText: ours }).first().click({ timeout: AGAIN });
+      return page.waitFor({ timeout: AGAIN }).then(() => true);
+    });
     await eventually('its steps', async () => /Declare[^]*See what it becomes[^]*Is this machine ready[^]*Run it/.test(await page.innerText()));
     await bench.screenshot('walkthrough');
     assert.equal(await page.locator('.getting-started-step').count(), 4);

@@ -132,9 +132,11 @@ export const editing = ({ axe }) => ({
     await bench.open('agent-tool/tool.py');
     const frame = await bench.preview();
     await bench.shows(frame, 'agent-tool');
+    await bench.command('mvm: Run in a MicroVM');
+    await eventually('the form', async () => (await frame.locator('form').count()) === 1);
     for (const [theme, name] of Object.entries(THEMES)) {
       await bench.theme(name, frame, theme);
-      for (const tab of ['IR', 'Picture']) {
+      for (const tab of ['Run', 'IR', 'Picture']) {
         await frame.getByRole('tab', { name: tab }).click();
         await accessible(frame, axe, `${tab}, ${theme}`);
       }
@@ -146,6 +148,10 @@ export const editing = ({ axe }) => ({
     await eventually('the cursor is there', async () => (await bench.cursor()).includes('Ln 2'));
     await bench.open('insecure/insecure.py');
     await eventually('risky parts are marked', async () => (await frame.locator('.risky .risk').count()) > 3);
+    // Warnings too; and what lies in no part is told at its box.
+    await bench.shows(frame, 'MVM201');
+    await bench.shows(frame, 'MVM507');
+    assert.doesNotMatch(await frame.locator('.picture').innerText(), /sk-proj-|PRIVATE KEY-/);
     await accessible(frame, axe, 'risks');
     await frame.getByRole('tab', { name: 'IR' }).click();
   },

@@ -5,12 +5,19 @@ import { accessible } from './editing.mjs';
 
 const GUEST = 400_000;
 
-const HELLO = `import mvm
+const HELLO = `from typing import TypedDict
+
+import mvm
+
+
+class Place(TypedDict):
+    town: str
+    rooms: list[int]
 
 
 @mvm.app(image=mvm.nix_packages(["python3"]))
-def hello(name: str = "world") -> str:
-    return f"Hello, {name}!"
+def hello(name: str = "world", ends: list[str] = ["!"], place: Place | None = None) -> str:
+    return f"Hello, {name}{''.join(ends)}" + (f" In {place['town']}, {sum(place['rooms'])}" if place else "")
 `;
 
 const ODD = `import time
@@ -77,11 +84,26 @@ export const running = ({ axe, boot }) => boot && {
   async 'Run asks in a form, boots a guest, and shows its result; again and copied'(bench) {
     await guests(bench, 'guest/guest.py');
     const frame = await form(bench, () => bench.page.locator('.codelens-decoration a', { hasText: /^Run$/ }).first().click());
-    assert.equal(await frame.locator('form textarea').inputValue(), 'world');
+    const named = (name) => frame.getByLabel(name, { exact: true });
+    assert.equal(await named('name').inputValue(), 'world');
+    assert.equal(await named('ends 1').inputValue(), '!');
+    await frame.getByRole('group', { name: 'place' }).getByRole('checkbox').check();
+    await frame.getByRole('button', { name: 'Add to rooms' }).click();
+    await named('rooms 1').fill('x');
     await accessible(frame, axe, 'form');
-    await frame.locator('form textarea').fill('two\nlines');
     await frame.locator('#run').click();
-    await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('Hello, two\nlines!'), GUEST);
+    await bench.shows(frame, 'not a whole number');
+    assert.equal(await named('rooms 1').getAttribute('aria-invalid'), 'true');
+    await accessible(frame, axe, 'form with a mistake');
+    await named('rooms 1').fill('7');
+    assert.equal(await frame.locator('form .wrong').count(), 0);
+    await frame.getByRole('button', { name: 'Add to rooms' }).click();
+    await named('rooms 2').fill('35');
+    await named('town').fill('Oslo');
+    await named('name').fill('two\nlines');
+    await bench.screenshot('form');
+    await frame.locator('#run').click();
+    await eventually('the result', async () => (await frame.locator('#result').innerText()).includes('Hello, two\nlines! In Oslo, 42'), GUEST);
     await bench.quiet();
     await bench.screenshot('result');
     await accessible(frame, axe, 'result');
@@ -96,7 +118,13 @@ export const running = ({ axe, boot }) => boot && {
     await bench.show(bench.folder);
     await bench.open('guest/guest.py');
     const again = await form(bench, () => bench.command('mvm: Run in a MicroVM'));
-    await eventually('the form has the last values', async () => (await again.locator('form textarea').inputValue()) === 'two\nlines');
+    const last = async (name) => again.getByLabel(name, { exact: true }).inputValue();
+    await eventually('the form has the last values', async () => [await last('name'), await last('town'), await last('rooms 2')].join() === 'two\nlines,Oslo,35');
+    await again.getByRole('button', { name: 'place as JSON' }).click();
+    await eventually('all of it as JSON', async () => (await again.getByLabel('JSON', { exact: true }).inputValue()) === '{"town":"Oslo","rooms":[7,35]}');
+    await again.getByRole('button', { name: 'place as fields' }).click();
+    await again.getByRole('button', { name: 'Remove rooms 1' }).click();
+    await eventually('one is left', async () => (await last('rooms 1')) === '35');
   },
 
   async 'what a guest prints and returns is text'(bench) {

@@ -1,7 +1,7 @@
 /** The preview's page: the IR as text, the declaration as a picture, the last result. Text only, never markup. */
 
 import { appsOf, picture, print } from '../ir';
-import type { FromPage, ShownForm, ShownResult, ToPage, WorkloadIr } from '../protocol';
+import type { Findings, FromPage, ShownForm, ShownResult, ToPage, WorkloadIr } from '../protocol';
 import { button, make } from './elements';
 import { counted } from '../results';
 import { CallForm } from './call';
@@ -22,7 +22,7 @@ interface View {
   file: string;
   answer: WorkloadIr | undefined;
   gone: string;
-  findings: { errors: number; warnings: number } | undefined;
+  findings: Findings | undefined;
   result: ShownResult | undefined;
   form: CallForm | undefined;
   /** What runs now. */
@@ -81,8 +81,8 @@ function header(answer: WorkloadIr): HTMLElement {
 function missing(answer: WorkloadIr): HTMLElement {
   const absent = answer.problems.filter((one) => one.code === MISSING);
   const named = (absent.length > 0 ? absent : answer.problems).slice(0, 3);
-  const words = make('span', { class: 'wrong', role: 'status' }, 'incomplete, cannot be built', ...(named.length > 0 ? [': '] : []));
-  named.forEach((one, i) => words.append(...(i > 0 ? ['; '] : []), button(one.message, () => editor.postMessage({ type: 'place', range: one.range }), { class: 'part', title: `Go to ${one.code}` })));
+  const words = make('div', { class: 'wrong', role: 'status' }, named.length > 0 ? 'incomplete, cannot be built:' : 'incomplete, cannot be built');
+  named.forEach((one) => words.append(button(one.message, () => editor.postMessage({ type: 'place', range: one.range }), { class: 'part line', title: `Go to ${one.code}` })));
   return words;
 }
 
@@ -151,23 +151,25 @@ function select(list: Element, line: number): void {
   list.setAttribute('aria-activedescendant', `line-${line}`);
 }
 
+const marked = (risks: string[]): HTMLElement[] => risks.map((risk) => make('span', { class: 'risk' }, `⚠ ${risk}`));
+
 function drawn(answer: WorkloadIr): HTMLElement {
   const workload = answer.workloads[view.chosen];
   const all = make('div', { class: 'picture' });
-  const apps = workload ? picture(workload, answer.problems) : [];
+  const apps = workload ? picture(workload, view.findings?.risks ?? answer.problems) : [];
   for (const app of apps.filter((_, i) => view.app === undefined || i === view.app)) {
     const flow = make('ol', { class: 'flow', 'aria-label': `${app.name}, from source to network` });
     for (const box of app.boxes) {
       const parts = make('dl');
       for (const part of box.parts) {
         const value = make('dd', {}, button(part.value, () => follow(part.pointer), { class: 'part', title: `Go to ${part.label}` }));
-        part.risks.forEach((risk) => value.append(make('span', { class: 'risk' }, `⚠ ${risk}`)));
+        value.append(...marked(part.risks));
         parts.append(make('dt', {}, part.label), value);
       }
-      const risky = box.parts.some((part) => part.risks.length > 0);
-      flow.append(make('li', { class: risky ? 'box risky' : 'box' }, make('h3', {}, box.title), parts));
+      const risky = box.risks.length > 0 || box.parts.some((part) => part.risks.length > 0);
+      flow.append(make('li', { class: risky ? 'box risky' : 'box' }, make('h3', {}, box.title), ...marked(box.risks), parts));
     }
-    all.append(make('section', {}, make('h2', {}, app.name), flow));
+    all.append(make('section', {}, make('h2', {}, app.name), ...marked(app.risks), flow));
   }
   return all;
 }
@@ -283,15 +285,15 @@ function choose(choice: Choice | undefined): void {
 }
 
 function form(shown: ShownForm, focus: boolean): void {
-  if (!focus && view.form) {
-    return; // The one that is there may have been written in.
+  // The one that is there may have been written in: it stays, and what was asked for anew has the values given last.
+  if (!view.form || (focus && !view.form.asks(shown))) {
+    view.form = new CallForm(shown, (fun, values) => editor.postMessage({ type: 'call', name: shown.name, function: fun, arguments: values }), draw);
+    draw();
   }
-  view.form = new CallForm(shown, (fun, values) => editor.postMessage({ type: 'call', name: shown.name, function: fun, arguments: values }), draw);
-  if (focus) {
-    view.tab = 'run';
+  if (focus && view.tab !== 'run') {
+    turn('run');
   }
-  draw();
-  if (focus) {
+  if (focus && !document.activeElement?.closest('form')) {
     document.querySelector<HTMLElement>('form input, form textarea, form select, form button')?.focus();
   }
 }
@@ -310,13 +312,16 @@ window.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
       view.gone = data.reason;
       draw();
       break;
-    case 'findings':
+    case 'findings': {
+      const { errors, warnings, risks } = data;
+      const findings = { errors, warnings, risks };
       // Told at every change anywhere; what was being typed into stays as it is.
-      if (view.findings?.errors !== data.errors || view.findings.warnings !== data.warnings) {
-        view.findings = { errors: data.errors, warnings: data.warnings };
+      if (JSON.stringify(view.findings) !== JSON.stringify(findings)) {
+        view.findings = findings;
         draw();
       }
       break;
+    }
     case 'reveal':
       view.pointer = data.pointer;
       if (data.workload !== view.chosen || (view.app !== undefined && appAt(data.pointer) !== view.app)) {

@@ -37,6 +37,13 @@ local function title(answer)
   return (table.concat(parts, ' · ') .. tail):gsub('%%', '%%%%')
 end
 
+local function bar(preview, text)
+  for _, window in ipairs(windows(preview.buffer)) do
+    -- Before 0.8 a window has no bar on top.
+    vim.wo[window][vim.fn.exists('+winbar') == 1 and 'winbar' or 'statusline'] = text
+  end
+end
+
 local function render(preview, answer)
   local lines, pointers = {}, {}
   preview.workloads, preview.problems = answer.workloads, answer.problems
@@ -54,10 +61,7 @@ local function render(preview, answer)
   vim.bo[preview.buffer].modifiable = true
   vim.api.nvim_buf_set_lines(preview.buffer, 0, -1, false, lines)
   vim.bo[preview.buffer].modifiable = false
-  for _, window in ipairs(windows(preview.buffer)) do
-    -- Before 0.8 a window has no bar on top.
-    vim.wo[window][vim.fn.exists('+winbar') == 1 and 'winbar' or 'statusline'] = title(answer)
-  end
+  bar(preview, title(answer))
 end
 
 local function before(a, b)
@@ -170,6 +174,41 @@ local function buffer_for(preview)
   return buffer
 end
 
+--- Asks for the IR, and to be told of every other one.
+local function subscribe(preview, client, callback)
+  local params = { textDocument = { uri = preview.uri }, subscribe = true }
+  client_of.request(client, 'mvm/workloadIr', params, function(err, answer)
+    if err then
+      return client_of.say(err.message, vim.log.levels.ERROR)
+    end
+    callback(answer)
+  end, preview.source)
+end
+
+--- A server that ends is told of; the next one is asked as the first was.
+local function follow_server(preview)
+  local function on(event, run)
+    -- Before 0.8 there are no such events.
+    if vim.fn.exists('##' .. event) == 1 then
+      vim.api.nvim_create_autocmd(event, { group = group, buffer = preview.source, callback = function(args)
+        local client = vim.lsp.get_client_by_id(args.data.client_id)
+        if client and client.name == 'mvm_lsp' and vim.api.nvim_buf_is_valid(preview.buffer) then
+          run(client)
+        end
+      end })
+    end
+  end
+  on('LspDetach', function()
+    bar(preview, 'the server has ended: see :checkhealth mvm')
+  end)
+  on('LspAttach', function(client)
+    preview.encoding = client.offset_encoding
+    subscribe(preview, client, function(answer)
+      M.changed(vim.tbl_extend('force', answer, { uri = preview.uri }))
+    end)
+  end)
+end
+
 local function follow(preview)
   local function on(event, buffer, run)
     vim.api.nvim_create_autocmd(event, { group = group, buffer = buffer, callback = run })
@@ -214,11 +253,7 @@ function M.open(source)
     return vim.api.nvim_buf_delete(known.buffer, { force = true })
   end
   local preview = { source = source, uri = uri, encoding = client.offset_encoding, pointers = {} }
-  local params = { textDocument = { uri = uri }, subscribe = true }
-  client_of.request(client, 'mvm/workloadIr', params, function(err, answer)
-    if err then
-      return client_of.say(err.message, vim.log.levels.ERROR)
-    end
+  subscribe(preview, client, function(answer)
     local origin = windows(source)[1] or vim.api.nvim_get_current_win()
     preview.buffer = buffer_for(preview)
     previews[uri] = preview
@@ -226,11 +261,12 @@ function M.open(source)
       vim.cmd(require('mvm.config').options.split .. ' sbuffer ' .. preview.buffer)
     end)
     follow(preview)
+    follow_server(preview)
     render(preview, answer)
     vim.api.nvim_win_call(origin, function()
       show_in_preview(preview)
     end)
-  end, source)
+  end)
 end
 
 --- The preview of a buffer, for tests and status lines.
