@@ -67,8 +67,8 @@ fn guests_policy_and_walls_hold_on_hardware_kvm() {
     assert!(outputs.concat().contains("OUTER-TEST ok "), "no test has this in its name");
 }
 
-/// One line for each suite. `MVM_KVM_ONLY` takes those tests alone that have it in their names (`_` takes all, those that
-/// take long included), `MVM_KVM_TIMES` runs all so many times: for who looks for a rare failure.
+/// One line for each suite. `MVM_KVM_ONLY` takes those tests alone that have one of its parts, between commas, in their
+/// names (`_` takes all, those that take long included), `MVM_KVM_TIMES` runs all so many times: for who looks for a rare failure.
 fn plan() -> String {
     let only = std::env::var("MVM_KVM_ONLY").unwrap_or_default();
     let times = std::env::var("MVM_KVM_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);

@@ -17,8 +17,9 @@ use rustix::system::{RebootCommand, finit_module, reboot};
 const MODULES: &str = "/outer/modules";
 /// Environment of the tests, `NAME=value` a line.
 const ENVIRONMENT: &str = "/outer/environment";
-/// What to run: `NUMBER PROGRAM SECONDS +PART -PART,PART` a line. The number is that of the machine which runs it. The
-/// seconds are for each test; those with the first part in their names are run, those with one of the others are not.
+/// What to run: `NUMBER PROGRAM SECONDS +PART,PART -PART,PART` a line. The number is that of the machine which runs it.
+/// The seconds are for each test; those with one of the first parts in their names are run, all if there is none, and
+/// those with one of the others are not.
 const PLAN: &str = "/outer/plan";
 /// Where a test's output goes.
 const OUTPUT: &str = "/tmp/output";
@@ -103,8 +104,10 @@ fn run() -> Result<u32, String> {
         };
         let mut part = || words.next().unwrap_or("+").split_at(1).1.to_owned();
         let (with, without) = (part(), part());
-        let without: Vec<&str> = without.split(',').filter(|part| !part.is_empty()).collect();
-        let chosen = |test: &&String| test.contains(&with) && !without.iter().any(|part| test.contains(part));
+        let one_of = |parts: &str, test: &str| {
+            parts.split(',').filter(|part| !part.is_empty()).any(|part| test.contains(part))
+        };
+        let chosen = |test: &&String| (with.is_empty() || one_of(&with, test)) && !one_of(&without, test);
         for test in tests(program)?.iter().filter(chosen) {
             if done > 0 {
                 done -= 1;

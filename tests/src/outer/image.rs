@@ -13,6 +13,9 @@ const MODULES: &[&str] = &["irqbypass", "kvm", "kvm-amd"];
 /// Programs that the tests, the supervisor and this machine's first process start.
 const TOOLS: &[&str] = &["mke2fs", "sha256sum", "kill", "sh"];
 
+/// Places and contents.
+pub type Files = Vec<(String, Vec<u8>)>;
+
 /// What an outer machine gets besides the product.
 #[derive(Default)]
 pub struct Contents<'a> {
@@ -26,6 +29,8 @@ pub struct Contents<'a> {
     pub declaring: &'a [&'a str],
     /// What to run; see [`super::Outer::run`].
     pub plan: &'a str,
+    /// Other files, made once the guests are built.
+    pub made: Option<fn() -> Files>,
 }
 
 /// The initial RAM disk.
@@ -33,7 +38,7 @@ pub fn image(world: &World, contents: &Contents<'_>) -> PathBuf {
     let mut archive = Archive::default();
     archive.device("dev/console", 5, 1);
     archive.device("dev/null", 1, 3);
-    let mut binaries = vec![(test_dir(1).join("outer-init"), "init".to_owned())];
+    let mut binaries = vec![(package_programs().join("outer-init"), "init".to_owned())];
     for name in ["mvmctl", "mvm-supervisor", "mvm-vmm", "mvm-guest-agent"] {
         binaries.push((programs().join(name), format!("outer/bin/{name}")));
     }
@@ -55,6 +60,9 @@ pub fn image(world: &World, contents: &Contents<'_>) -> PathBuf {
     }
     for file in contents.files {
         archive.file(file.trim_start_matches('/'), &read(Path::new(file)));
+    }
+    for (place, data) in contents.made.map(|make| make()).unwrap_or_default() {
+        archive.file(place.trim_start_matches('/'), &data);
     }
     let mut order = String::new();
     for module in MODULES {
@@ -131,6 +139,11 @@ fn environment() -> String {
     .join("\n")
 }
 
+/// Where the programs of this package lie.
+pub fn package_programs() -> PathBuf {
+    test_dir(1)
+}
+
 /// The directory of this test program, or one above it.
 fn test_dir(above: usize) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
@@ -172,7 +185,7 @@ pub(super) fn find(tool: &str) -> PathBuf {
 }
 
 /// The shared libraries of a program, and its loader, as the loader itself tells.
-fn libraries_of(program: &Path) -> Vec<PathBuf> {
+pub fn libraries_of(program: &Path) -> Vec<PathBuf> {
     let output = Command::new("ldd").arg(program).output();
     let output = output.unwrap_or_else(|e| broken(&format!("ldd: {e}")));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -56,10 +56,8 @@ fn landlock() -> Result<()> {
 /// Calls that any thread of ours makes: memory, locks, signals, its own end.
 const COMMON: &[i64] = &[
     libc::SYS_futex,          // locks, channels, joining
-    libc::SYS_mmap,           // the allocator
     libc::SYS_munmap,         // the allocator, stacks of threads that ended
     libc::SYS_mremap,         // the allocator
-    libc::SYS_mprotect,       // the allocator's arenas
     libc::SYS_brk,            // the allocator
     libc::SYS_madvise,        // a thread's stack when it ends
     libc::SYS_rt_sigprocmask, // a thread's end
@@ -71,6 +69,12 @@ const COMMON: &[i64] = &[
     libc::SYS_exit_group,     // the process's end
     libc::SYS_rseq,           // a thread's start
     libc::SYS_clock_gettime,  // clocks, where the vDSO has none
+];
+
+/// Calls of any thread of ours, never for memory that may be executed: what is written here cannot be run.
+const MEMORY: &[i64] = &[
+    libc::SYS_mmap,     // the allocator
+    libc::SYS_mprotect, // the allocator's heap
 ];
 
 /// Calls of the loop that serves devices.
@@ -117,6 +121,15 @@ fn only(argument: u64) -> Result<Vec<SeccompRule>> {
     rule(&[(1, argument)]).map(|rule| vec![rule])
 }
 
+/// A call is allowed where its third argument, the protection of memory, does not ask for execution.
+fn not_executable() -> Result<Vec<SeccompRule>> {
+    let exec = libc::PROT_EXEC as u64;
+    SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0)
+        .and_then(|without| SeccompRule::new(vec![without]))
+        .map(|rule| vec![rule])
+        .map_err(|e| Error::Confine(e.to_string()))
+}
+
 /// A call is allowed with these arguments, given as position and value.
 fn rule(arguments: &[(u8, u64)]) -> Result<SeccompRule> {
     let equal = |(position, value): &(u8, u64)| {
@@ -142,6 +155,9 @@ fn apply(calls: &[i64], conditional: Vec<(i64, Vec<SeccompRule>)>) -> Result<()>
     let refused = |what: String| Error::Confine(format!("seccomp: {what}"));
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.iter().map(|call| (*call, Vec::new())).collect();
     rules.extend(conditional);
+    for call in MEMORY {
+        rules.insert(*call, not_executable()?);
+    }
     if cfg!(debug_assertions) {
         // The standard library's own check of a descriptor that is about to be closed.
         rules.insert(libc::SYS_fcntl, only(libc::F_GETFD as u64)?);
@@ -160,15 +176,16 @@ mod tests {
     /// Firecracker has 27 and 50.
     #[test]
     fn the_lists_are_short() {
+        let (cpu, devices) = (COMMON.len() + MEMORY.len(), COMMON.len() + MEMORY.len() + IO.len());
         // `ioctl` comes on top.
-        assert!(COMMON.len() < 20, "a CPU thread may make {} calls", COMMON.len() + 1);
-        assert!(COMMON.len() + IO.len() <= 40, "the device thread may make {}", COMMON.len() + IO.len());
+        assert!(cpu < 20, "a CPU thread may make {} calls", cpu + 1);
+        assert!(devices <= 40, "the device thread may make {devices}");
         // A machine that is to be frozen: `rt_sigreturn` and `sched_yield`; `ioctl` and `tgkill`.
-        assert!(COMMON.len() + 3 <= 20 && COMMON.len() + IO.len() + TO_PAUSE.len() + 2 <= 40);
-        let mut all = [COMMON, IO].concat();
+        assert!(cpu + 3 <= 20 && devices + TO_PAUSE.len() + 2 <= 40);
+        let mut all = [COMMON, MEMORY, IO].concat();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), COMMON.len() + IO.len(), "a call is listed twice");
+        assert_eq!(all.len(), devices, "a call is listed twice");
         for forbidden in
             [libc::SYS_openat, libc::SYS_socket, libc::SYS_execve, libc::SYS_clone, libc::SYS_kill]
         {

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // one block, for readv and its kin
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use virtio_queue::desc::split::Descriptor;
@@ -34,20 +35,23 @@ pub enum Transfer {
 }
 
 impl Pieces {
-    /// The memory that descriptors cover, `skip` bytes left out at the start. `None` if any of it is not there.
-    pub fn new(mem: &GuestMemoryMmap, descriptors: &[Descriptor], mut skip: usize) -> Option<Pieces> {
+    /// Those bytes of the memory that descriptors cover. `None` if any of it is not there.
+    pub fn new(mem: &GuestMemoryMmap, descriptors: &[Descriptor], bytes: Range<usize>) -> Option<Pieces> {
         let mut pieces = Pieces { guards: Vec::new(), vectors: Vec::new(), len: 0 };
+        let (mut skip, mut left) = (bytes.start, bytes.end.saturating_sub(bytes.start));
         for descriptor in descriptors {
             for slice in mem.get_slices(descriptor.addr(), descriptor.len() as usize) {
                 let slice = slice.ok()?;
-                if skip >= slice.len() {
-                    skip -= slice.len();
+                if skip >= slice.len() || left == 0 {
+                    skip = skip.saturating_sub(slice.len());
                     continue;
                 }
-                let guard = slice.offset(skip).ok()?.ptr_guard_mut();
-                skip = 0;
+                let len = left.min(slice.len() - skip);
+                let guard = slice.subslice(skip, len).ok()?.ptr_guard_mut();
+                (skip, left) = (0, left - len);
+                // What does not fit waits for the next call.
                 if pieces.vectors.len() == MAX_PIECES {
-                    return None;
+                    return Some(pieces);
                 }
                 pieces.vectors.push(libc::iovec { iov_base: guard.as_ptr().cast(), iov_len: guard.len() });
                 pieces.len += guard.len();
@@ -97,17 +101,18 @@ impl Pieces {
     }
 }
 
-/// Moves all bytes at an offset of a file, or fails.
+/// Moves those bytes of what descriptors cover to or from an offset of a file, or fails.
 pub fn exactly(
     mem: &GuestMemoryMmap,
     descriptors: &[Descriptor],
+    bytes: Range<usize>,
     fd: BorrowedFd<'_>,
     how: impl Fn(u64) -> Transfer,
     start: u64,
 ) -> Option<usize> {
     let mut done = 0;
     loop {
-        let rest = Pieces::new(mem, descriptors, done)?;
+        let rest = Pieces::new(mem, descriptors, bytes.start + done..bytes.end)?;
         if rest.is_empty() {
             return Some(done);
         }

@@ -29,7 +29,7 @@ use crate::virtio::block::Block;
 use crate::virtio::console::Console;
 use crate::virtio::mmio::{QUEUE_NOTIFY, Transport};
 use crate::virtio::rng::Rng;
-use crate::virtio::{Device, Interrupt, Memory};
+use crate::virtio::{Device, Interrupt, Memory, Turn};
 use crate::{acpi, boot, confine, layout, sys, vcpu};
 
 /// What the epoll loop is told about an event: the channel's socket, the end of a CPU, or a queue's notification.
@@ -186,19 +186,36 @@ impl Machine {
                     // The supervisor's end of the channel is what this machine lives for.
                     TOKEN_CHANNEL if hung_up(event.event_set()) => return Exit::Stopped,
                     TOKEN_CHANNEL => {
-                        self.bus.with_virtio(self.channel_index, Transport::outside_ready);
+                        let turn = self.bus.with_virtio(self.channel_index, Transport::outside_ready);
+                        if turn == Some(Turn::More) {
+                            let channels = self.notifications.iter().filter(|n| n.0 == self.channel_index);
+                            channels.for_each(|(_, _, event)| look_again(event));
+                        }
                     }
                     token => {
                         let Some((device, queue, event)) = self.notifications.get(token as usize) else {
                             continue;
                         };
                         let _ = event.read();
-                        self.bus.with_virtio(*device, |device| device.notify(*queue));
+                        self.notify(*device, *queue, event);
                     }
                 }
             }
         }
     }
+
+    /// A queue has something. A device that has more than one turn allows has another one, after the others.
+    fn notify(&self, device: usize, queue: usize, event: &EventFd) {
+        if self.bus.with_virtio(device, |device| device.notify(queue)) == Some(Turn::More) {
+            look_again(event);
+        }
+    }
+}
+
+/// As if the guest had notified.
+fn look_again(event: &EventFd) {
+    // A full counter means that somebody will look.
+    let _ = event.write(1);
 }
 
 /// Anonymous memory, or the file of a machine that is to be frozen or was.

@@ -181,6 +181,11 @@ fn forbidden(act: &str, thread: &std::thread::JoinHandle<()>) {
         "ioctl" => drop(rustix::io::ioctl_fionread(rustix::stdio::stdin())),
         "kill" => drop(rustix::process::test_kill_process(rustix::process::getppid().unwrap())),
         "epoll" => drop(vmm_sys_util::epoll::Epoll::new()),
+        "code" => {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let region = vm_memory::mmap::MmapRegionBuilder::<()>::new(4096).with_mmap_flags(flags);
+            drop(region.with_mmap_prot(libc::PROT_READ | libc::PROT_EXEC).build());
+        }
         other => panic!("no such act: {other}"),
     }
 }
@@ -250,7 +255,7 @@ fn it_ends_with_its_supervisor() {
 
 fn system_calls_that_are_not_listed_kill() {
     for thread in ["vcpu", "io", "pausing", "freezer"] {
-        for act in ["open", "exec", "ioctl", "kill", "epoll", "signal"] {
+        for act in ["open", "exec", "ioctl", "kill", "epoll", "signal", "code"] {
             killed(&format!("{thread}-{act}"));
         }
     }

@@ -8,6 +8,7 @@ mod compiler;
 #[allow(dead_code, reason = "the product's own writer; a benchmark needs a part of it")]
 mod cpio;
 mod files;
+mod kvm;
 mod lsp;
 mod plain;
 mod secrets;
@@ -83,6 +84,7 @@ const MEASUREMENTS: &[(&str, &[setup::Need], Measurement)] = &[
     ("sizes", &[], boot::sizes),
     ("rebuild", &[setup::QEMU], boot::rebuild),
     ("boot", &[setup::QEMU, setup::BUSYBOX, setup::MKE2FS], boot::boot),
+    ("kvm", &[setup::QEMU, setup::MKE2FS], kvm::kvm),
 ];
 
 /// Runs the named measurements, or all.

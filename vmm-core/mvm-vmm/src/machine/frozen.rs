@@ -12,7 +12,7 @@ use kvm_bindings::CpuId;
 use kvm_ioctls::{Kvm, VcpuFd};
 use vmm_sys_util::signal::Killable;
 
-use super::Machine;
+use super::{Machine, look_again};
 use crate::error::{Error, Result};
 use crate::snapshot::{self, State};
 use crate::status::Exit;
@@ -80,8 +80,9 @@ impl Machine {
     fn save(&self, snapshot: &Snapshot, cpus: &[VcpuFd]) -> Result<()> {
         // What the guest has notified, and nobody has looked at yet.
         for (device, queue, event) in &self.notifications {
-            if event.read().is_ok() {
-                self.bus.with_virtio(*device, |device| device.notify(*queue));
+            // To its end: no CPU is there to add to it.
+            while event.read().is_ok() {
+                self.notify(*device, *queue, event);
             }
         }
         let save = |vcpu| snapshot::cpu::Cpu::save(vcpu, &snapshot.msr_indices);
@@ -100,7 +101,10 @@ impl Machine {
             saved.restore(vcpu)?;
         }
         state.vm.restore(&self.vm)?;
-        self.bus.restore(&state.serial, &state.devices)
+        self.bus.restore(&state.serial, &state.devices)?;
+        // Devices have had one turn; what is left is the loop's.
+        self.notifications.iter().for_each(|(_, _, event)| look_again(event));
+        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! What devices keep between two instructions of a guest, as plain data.
 
 use serde::{Deserialize, Serialize};
-use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{Queue as Live, QueueState};
 use vm_superio::serial::SerialState;
 
@@ -120,26 +119,5 @@ impl TryFrom<&Queue> for Live {
             used_ring: q.used,
         };
         Live::try_from(state).map_err(|e| Error::State(format!("a queue: {e}")))
-    }
-}
-
-/// A buffer that a guest offered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Buffer {
-    address: u64,
-    length: u32,
-    flags: u16,
-}
-
-impl From<&Descriptor> for Buffer {
-    fn from(d: &Descriptor) -> Buffer {
-        Buffer { address: d.addr().0, length: d.len(), flags: d.flags() }
-    }
-}
-
-impl From<&Buffer> for Descriptor {
-    fn from(b: &Buffer) -> Descriptor {
-        Descriptor::new(b.address, b.length, b.flags, 0)
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, os};
 
 /// Layout of the state. Another program does not get this far: its name is part of the snapshot's.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Largest state that is read: 64 CPUs of some 50 KB each, and room.
 const MAX_STATE: u64 = 16 << 20;
 /// What the supervisor says.

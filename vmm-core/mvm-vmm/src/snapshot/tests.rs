@@ -58,7 +58,7 @@ fn what_does_not_fit_is_refused_with_its_reason() {
     assert!(refused(&file, 512, 2, &supported()).contains("another size"));
     assert!(refused(&file, 256, 1, &supported()).contains("another size"));
     let text = text_of(&file);
-    let older = file_of(&text.replacen("\"version\":1", "\"version\":0", 1));
+    let older = file_of(&text.replacen("\"version\":", "\"version\":9", 1));
     assert!(refused(&older, 256, 2, &supported()).contains("another version"));
     for wrong in [&text[..text.len() / 2], "", "{}", &text.replacen("\"memory_mb\"", "\"memory\"", 1)] {
         assert!(refused(&file_of(wrong), 256, 2, &supported()).starts_with("the machine's state: "));

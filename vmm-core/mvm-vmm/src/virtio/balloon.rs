@@ -1,11 +1,10 @@
 //! The memory balloon (virtio 1.2 §5.5) with free page reporting: what the guest does not use goes back to the
 //! host. The host never asks for memory by itself; the target size stays zero.
 
-use virtio_queue::QueueT;
 use virtio_queue::desc::split::Descriptor;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
-use super::{Active, Broken, Device, Memory, VERSION_1};
+use super::{Active, Broken, COMMON, Device, Turn};
 use crate::sys;
 
 /// `VIRTIO_BALLOON_F_REPORTING`
@@ -22,29 +21,6 @@ const MAX_PAGES: usize = 256;
 #[derive(Default)]
 pub struct Balloon {
     active: Option<Active>,
-}
-
-impl Balloon {
-    fn drain(active: &mut Active, queue: usize) -> Result<(), Broken> {
-        let mem = Memory::clone(&active.mem);
-        let mut used = false;
-        while let Some(chain) = active.queues[queue].pop_descriptor_chain(&*mem) {
-            let head = chain.head_index();
-            let descriptors: Vec<Descriptor> = chain.collect();
-            match queue {
-                INFLATE => inflate(&mem, &descriptors)?,
-                REPORTING => report(&mem, &descriptors),
-                // Pages taken back are zero until they are written, as fresh memory is.
-                _ => {}
-            }
-            active.queues[queue].add_used(&*mem, head, 0).map_err(|_| Broken("the balloon's used ring"))?;
-            used = true;
-        }
-        if used {
-            active.signal(queue);
-        }
-        Ok(())
-    }
 }
 
 /// The driver lists page numbers, 32 bits each.
@@ -73,7 +49,7 @@ impl Device for Balloon {
         5
     }
     fn features(&self) -> u64 {
-        VERSION_1 | REPORTING_FEATURE
+        COMMON | REPORTING_FEATURE
     }
     fn queue_sizes(&self) -> &[u16] {
         &[128, 128, 32]
@@ -92,11 +68,17 @@ impl Device for Balloon {
     fn active(&self) -> Option<&Active> {
         self.active.as_ref()
     }
-    fn notify(&mut self, queue: usize) -> Result<(), Broken> {
-        let Some(mut active) = self.active.take() else { return Ok(()) };
-        let result = if active.queues[queue].ready() { Balloon::drain(&mut active, queue) } else { Ok(()) };
-        self.active = Some(active);
-        result
+    fn notify(&mut self, queue: usize) -> Result<Turn, Broken> {
+        let Some(active) = &mut self.active else { return Ok(Turn::Done) };
+        active.serve(queue, |mem, descriptors| {
+            match queue {
+                INFLATE => inflate(mem, descriptors)?,
+                REPORTING => report(mem, descriptors),
+                // Pages taken back are zero until they are written, as fresh memory is.
+                _ => {}
+            }
+            Ok(Some(0))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use super::super::testing::{DATA, Driver, NEXT, WRITE};
 use super::*;
 
-const HEADER: u64 = DATA;
+const HEAD: u64 = DATA;
 const STATUS: u64 = DATA + 0x100;
 /// `VIRTIO_BLK_T_FLUSH`
 const FLUSH: u32 = 4;
@@ -24,7 +24,7 @@ fn header(driver: &Driver, kind: u32, sector: u64) {
     let mut bytes = [0; 16];
     bytes[..4].copy_from_slice(&kind.to_le_bytes());
     bytes[8..].copy_from_slice(&sector.to_le_bytes());
-    driver.write(HEADER, &bytes);
+    driver.write(HEAD, &bytes);
     driver.write(STATUS, &[0xee]);
 }
 
@@ -32,7 +32,7 @@ fn header(driver: &Driver, kind: u32, sector: u64) {
 fn request(driver: &mut Driver, kind: u32, sector: u64, len: u32, writable: bool) -> u8 {
     header(driver, kind, sector);
     let before = driver.used(0);
-    driver.chain(0, 0, &[(HEADER, 16, false), (BUFFER, len, writable), (STATUS, 1, true)]);
+    driver.chain(0, 0, &[(HEAD, 16, false), (BUFFER, len, writable), (STATUS, 1, true)]);
     driver.offer(0, 0);
     assert_eq!(driver.used(0), before.wrapping_add(1));
     driver.read(STATUS, 1)[0]
@@ -94,7 +94,7 @@ fn requests_beyond_the_disk_or_of_broken_length_fail() {
 fn data_outside_memory_fails_the_request_alone() {
     let (_, mut driver) = disk(4, false);
     header(&driver, VIRTIO_BLK_T_IN, 0);
-    driver.chain(0, 0, &[(HEADER, 16, false), (1 << 40, 512, true), (STATUS, 1, true)]);
+    driver.chain(0, 0, &[(HEAD, 16, false), (1 << 40, 512, true), (STATUS, 1, true)]);
     driver.offer(0, 0);
     assert_eq!(driver.read(STATUS, 1), [1]);
     assert_eq!(request(&mut driver, VIRTIO_BLK_T_IN, 0, 512, true), 0);
@@ -110,12 +110,12 @@ fn identity_is_given() {
 #[test]
 fn malformed_requests_stop_the_device_until_it_is_reset() {
     for buffers in [
-        vec![(HEADER, 16, false)],
-        vec![(HEADER, 8, false), (STATUS, 1, true)],
-        vec![(HEADER, 16, true), (STATUS, 1, true)],
-        vec![(HEADER, 16, false), (STATUS, 1, false)],
+        vec![(HEAD, 16, false)],
+        vec![(HEAD, 8, false), (STATUS, 1, true)],
+        vec![(HEAD, 16, true), (STATUS, 1, true)],
+        vec![(HEAD, 16, false), (STATUS, 1, false)],
         vec![(1 << 41, 16, false), (STATUS, 1, true)],
-        vec![(HEADER, 16, false), (1 << 41, 1, true)],
+        vec![(HEAD, 16, false), (1 << 41, 1, true)],
     ] {
         let (_, mut driver) = disk(2, false);
         header(&driver, FLUSH, 0);
@@ -129,8 +129,80 @@ fn malformed_requests_stop_the_device_until_it_is_reset() {
 fn a_loop_of_descriptors_ends() {
     let (_, mut driver) = disk(2, false);
     header(&driver, VIRTIO_BLK_T_IN, 0);
-    driver.descriptor(0, 0, HEADER, 16, NEXT, 1);
+    driver.descriptor(0, 0, HEAD, 16, NEXT, 1);
     driver.descriptor(0, 1, BUFFER, 512, NEXT | WRITE, 1);
     driver.offer(0, 0);
     assert!(driver.used(0) <= 1);
+}
+
+#[test]
+fn where_descriptors_begin_and_end_means_nothing() {
+    let (mut file, mut driver) = disk(4, false);
+    // The header in two parts; the status behind the data in one buffer; an empty buffer between.
+    header(&driver, VIRTIO_BLK_T_IN, 1);
+    driver.chain(
+        0,
+        0,
+        &[(HEAD, 7, false), (HEAD + 7, 9, false), (BUFFER, 100, true), (BUFFER + 0x1000, 413, true)],
+    );
+    driver.offer(0, 0);
+    assert_eq!(driver.used_entry(0, 0), (0, 513));
+    assert_eq!(driver.read(BUFFER, 100), [2; 100]);
+    assert_eq!(driver.read(BUFFER + 0x1000, 413), [&[2; 412][..], &[0]].concat());
+    // Header and data in one buffer, and more data in a second.
+    header(&driver, VIRTIO_BLK_T_OUT, 3);
+    driver.write(HEAD + 16, &[0x77; 112]);
+    driver.write(BUFFER, &[0x78; 400]);
+    driver.chain(
+        0,
+        0,
+        &[(HEAD, 128, false), (BUFFER, 0, false), (BUFFER, 400, false), (STATUS, 1, true), (STATUS, 0, true)],
+    );
+    driver.offer(0, 0);
+    assert_eq!(driver.read(STATUS, 1), [0]);
+    let mut sector = [0; 512];
+    file.seek(SeekFrom::Start(1536)).unwrap();
+    file.read_exact(&mut sector).unwrap();
+    assert_eq!(sector[..], [[0x77; 112].to_vec(), vec![0x78; 400]].concat());
+    // Identity over two buffers.
+    header(&driver, VIRTIO_BLK_T_GET_ID, 0);
+    driver.chain(0, 0, &[(HEAD, 16, false), (BUFFER, 3, true), (BUFFER + 16, 18, true)]);
+    driver.offer(0, 0);
+    assert_eq!([driver.read(BUFFER, 3), driver.read(BUFFER + 16, 3)].concat(), b"layer\0");
+}
+
+#[test]
+fn what_is_to_be_read_behind_what_is_to_be_written_stops_the_device() {
+    let (_, mut driver) = disk(2, false);
+    header(&driver, VIRTIO_BLK_T_OUT, 0);
+    driver.chain(0, 0, &[(STATUS, 1, true), (HEAD, 16, false), (BUFFER, 512, false)]);
+    driver.offer(0, 0);
+    assert!(driver.needs_reset());
+}
+
+#[test]
+fn a_request_of_many_pieces_in_a_table_of_its_own_is_served() {
+    let (_, mut driver) = disk(14, true);
+    let mut segments = [0; 4];
+    driver.transport.read(0x10c, &mut segments);
+    assert_eq!(u32::from_le_bytes(segments), SEGMENTS);
+    assert_eq!(driver.transport.save().driver_features & 0x1000_0004, 0x1000_0004);
+    header(&driver, VIRTIO_BLK_T_IN, 0);
+    let table = DATA + 0x8000;
+    let data = (0..14u64).map(|n| (BUFFER + n * 0x200, 512u32, WRITE));
+    let all: Vec<_> = [(HEAD, 16, 0)].into_iter().chain(data).chain([(STATUS, 1, WRITE)]).collect();
+    for (index, (address, len, flags)) in all.iter().enumerate() {
+        let next = if index + 1 == all.len() { 0 } else { NEXT };
+        let entry = [
+            &address.to_le_bytes()[..],
+            &len.to_le_bytes(),
+            &(flags | next).to_le_bytes(),
+            &(index as u16 + 1).to_le_bytes(),
+        ];
+        driver.write(table + index as u64 * 16, &entry.concat());
+    }
+    driver.descriptor(0, 3, table, 16 * all.len() as u32, 4, 0);
+    driver.offer(0, 3);
+    assert_eq!(driver.used_entry(0, 0), (3, 14 * 512 + 1));
+    assert_eq!(driver.read(BUFFER + 13 * 0x200, 512), [14; 512]);
 }

@@ -5,14 +5,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use serde::{Deserialize, Serialize};
-use virtio_queue::desc::split::Descriptor;
-use virtio_queue::{Queue, QueueT};
-use vm_memory::{Bytes, GuestMemoryMmap};
-
-use super::{Active, Broken, Device, Memory, VERSION_1};
+use super::{Active, Broken, COMMON, Device, Turn, directions, gather, scatter};
 use crate::iov::{Pieces, Transfer};
-use crate::snapshot::devices::Buffer;
+use serde::{Deserialize, Serialize};
 
 /// `VIRTIO_CONSOLE_F_MULTIPORT`
 const MULTIPORT: u64 = 1 << 1;
@@ -41,18 +36,12 @@ pub struct Console {
     config: [u8; 12],
     active: Option<Active>,
     control: Vec<Vec<u8>>,
-    transmitting: Option<Transmitting>,
+    /// Of the guest's next buffer the socket has taken so much.
+    sent: usize,
     /// The host's end has closed.
     closed: bool,
     /// A program in the guest has the port open. What arrives before, a Linux driver throws away.
     open: bool,
-}
-
-/// A guest buffer of which the socket has taken a part.
-struct Transmitting {
-    head: u16,
-    descriptors: Vec<Descriptor>,
-    sent: usize,
 }
 
 /// What it keeps in a snapshot. The socket is another in each life, and open.
@@ -61,20 +50,7 @@ struct Transmitting {
 struct Saved {
     open: bool,
     control: Vec<Vec<u8>>,
-    /// Head, bytes sent, buffers.
-    transmitting: Option<(u16, usize, Vec<Buffer>)>,
-}
-
-impl From<&Console> for Saved {
-    fn from(console: &Console) -> Saved {
-        let transmitting = console.transmitting.as_ref();
-        Saved {
-            open: console.open,
-            control: console.control.clone(),
-            transmitting: transmitting
-                .map(|t| (t.head, t.sent, t.descriptors.iter().map(Buffer::from).collect())),
-        }
-    }
+    sent: usize,
 }
 
 impl Console {
@@ -90,112 +66,77 @@ impl Console {
             config,
             active: None,
             control: Vec::new(),
-            transmitting: None,
+            sent: 0,
             closed: false,
             open: false,
         })
     }
 
     /// Socket → guest, until one of them has no more.
-    fn receive(&mut self, active: &mut Active) -> Result<(), Broken> {
-        let mem = Memory::clone(&active.mem);
-        let mut used = false;
-        while self.open && !self.closed && active.queues[RECEIVE].ready() {
-            let Some(chain) = active.queues[RECEIVE].pop_descriptor_chain(&*mem) else { break };
-            let head = chain.head_index();
-            let descriptors: Vec<Descriptor> = chain.writable().collect();
-            let pieces =
-                Pieces::new(&mem, &descriptors, 0).ok_or(Broken("a channel buffer outside memory"))?;
-            let got = if pieces.is_empty() {
-                Ok(0)
-            } else {
-                pieces.transfer(self.socket.as_fd(), Transfer::Receive)
-            };
-            match got {
-                Ok(0) if !pieces.is_empty() => self.closed = true,
-                Ok(len) => {
-                    add_used(&mut active.queues[RECEIVE], &mem, head, len as u32)?;
-                    used = true;
-                    continue;
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => self.closed = true,
+    fn receive(&mut self, active: &mut Active) -> Result<Turn, Broken> {
+        if !self.open || self.closed {
+            return Ok(Turn::Done);
+        }
+        active.serve(RECEIVE, |mem, descriptors| {
+            let (_, writable) = directions(descriptors)?;
+            let pieces = Pieces::new(mem, writable, 0..usize::MAX);
+            let pieces = pieces.ok_or(Broken("a channel buffer outside memory"))?;
+            if pieces.is_empty() {
+                return Ok(Some(0));
             }
-            // The buffer goes back: it is the first to be filled next time.
-            let next = active.queues[RECEIVE].next_avail().wrapping_sub(1);
-            active.queues[RECEIVE].set_next_avail(next);
-            break;
-        }
-        if used {
-            active.signal(RECEIVE);
-        }
-        Ok(())
+            if self.closed {
+                return Ok(None);
+            }
+            match pieces.transfer(self.socket.as_fd(), Transfer::Receive) {
+                Ok(len @ 1..) => return Ok(Some(len as u32)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => self.closed = true,
+            }
+            // The first to be filled next time.
+            Ok(None)
+        })
     }
 
     /// Guest → socket, until one of them has no more.
-    fn transmit(&mut self, active: &mut Active) -> Result<(), Broken> {
-        let mem = Memory::clone(&active.mem);
-        let mut used = false;
-        while !self.closed && active.queues[TRANSMIT].ready() {
-            let mut buffer = match self.transmitting.take() {
-                Some(buffer) => buffer,
-                None => match active.queues[TRANSMIT].pop_descriptor_chain(&*mem) {
-                    Some(chain) => Transmitting {
-                        head: chain.head_index(),
-                        descriptors: chain.readable().collect(),
-                        sent: 0,
-                    },
-                    None => break,
-                },
-            };
-            let pieces = Pieces::new(&mem, &buffer.descriptors, buffer.sent)
-                .ok_or(Broken("a channel buffer outside memory"))?;
-            if pieces.is_empty() {
-                add_used(&mut active.queues[TRANSMIT], &mem, buffer.head, 0)?;
-                used = true;
-                continue;
-            }
-            match pieces.transfer(self.socket.as_fd(), Transfer::Send) {
-                Ok(len) => buffer.sent += len,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.transmitting = Some(buffer);
-                    break;
+    fn transmit(&mut self, active: &mut Active) -> Result<Turn, Broken> {
+        if self.closed {
+            return Ok(Turn::Done);
+        }
+        active.serve(TRANSMIT, |mem, descriptors| {
+            let (readable, _) = directions(descriptors)?;
+            loop {
+                let pieces = Pieces::new(mem, readable, self.sent..usize::MAX);
+                let pieces = pieces.ok_or(Broken("a channel buffer outside memory"))?;
+                if pieces.is_empty() {
+                    self.sent = 0;
+                    return Ok(Some(0));
                 }
-                Err(_) => self.closed = true,
+                match pieces.transfer(self.socket.as_fd(), Transfer::Send) {
+                    Ok(len) => self.sent += len,
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                    Err(_) => {
+                        self.closed = true;
+                        return Ok(None);
+                    }
+                }
             }
-            self.transmitting = Some(buffer);
-        }
-        if used {
-            active.signal(TRANSMIT);
-        }
-        Ok(())
+        })
     }
 
     /// Reads the driver's control messages and queues the answers.
-    fn control_received(&mut self, active: &mut Active) -> Result<(), Broken> {
-        let mem = Memory::clone(&active.mem);
-        let mut used = false;
-        while let Some(chain) = active.queues[CONTROL_TRANSMIT].pop_descriptor_chain(&*mem) {
-            let head = chain.head_index();
+    fn control_received(&mut self, active: &mut Active) -> Result<Turn, Broken> {
+        let turn = active.serve(CONTROL_TRANSMIT, |mem, descriptors| {
+            let (readable, _) = directions(descriptors)?;
             let mut message = [0; 8];
-            if let Some(descriptor) = chain.readable().next() {
-                let len = message.len().min(descriptor.len() as usize);
-                mem.read_slice(&mut message[..len], descriptor.addr())
-                    .map_err(|_| Broken("a control message outside memory"))?;
-            }
+            gather(mem, readable, &mut message).ok_or(Broken("a control message outside memory"))?;
             self.answer(&message);
-            add_used(&mut active.queues[CONTROL_TRANSMIT], &mem, head, 0)?;
-            used = true;
-        }
-        if used {
-            active.signal(CONTROL_TRANSMIT);
-        }
+            Ok(Some(0))
+        })?;
         if self.control.len() > MAX_CONTROL {
             return Err(Broken("a flood of control messages"));
         }
-        self.control_sent(active)?;
-        // What the host sent before the guest opened the port.
-        self.receive(active)
+        // What the host sent before the guest opened the port is received then.
+        Ok(turn.or(self.control_sent(active)?).or(self.receive(active)?))
     }
 
     fn answer(&mut self, message: &[u8; 8]) {
@@ -214,24 +155,22 @@ impl Console {
     }
 
     /// Puts queued control messages into the driver's buffers, as many as there are.
-    fn control_sent(&mut self, active: &mut Active) -> Result<(), Broken> {
-        let mem = Memory::clone(&active.mem);
+    fn control_sent(&mut self, active: &mut Active) -> Result<Turn, Broken> {
         let mut sent = 0;
-        while sent < self.control.len() && active.queues[CONTROL_RECEIVE].ready() {
-            let Some(chain) = active.queues[CONTROL_RECEIVE].pop_descriptor_chain(&*mem) else { break };
-            let head = chain.head_index();
-            let message = &self.control[sent];
-            let buffer = chain.writable().next().filter(|d| d.len() as usize >= message.len());
-            let buffer = buffer.ok_or(Broken("a control buffer that is too small"))?;
-            mem.write_slice(message, buffer.addr()).map_err(|_| Broken("a control buffer outside memory"))?;
-            add_used(&mut active.queues[CONTROL_RECEIVE], &mem, head, message.len() as u32)?;
-            sent += 1;
-        }
-        if sent > 0 {
-            self.control.drain(..sent);
-            active.signal(CONTROL_RECEIVE);
-        }
-        Ok(())
+        let turn = active.serve(CONTROL_RECEIVE, |mem, descriptors| {
+            let (_, writable) = directions(descriptors)?;
+            let Some(message) = self.control.get(sent) else { return Ok(None) };
+            let written = scatter(mem, writable, message);
+            match written.ok_or(Broken("a control buffer outside memory"))? {
+                len if len == message.len() => {
+                    sent += 1;
+                    Ok(Some(len as u32))
+                }
+                _ => Err(Broken("a control buffer that is too small")),
+            }
+        });
+        self.control.drain(..sent);
+        turn
     }
 }
 
@@ -244,16 +183,12 @@ fn control(event: u16, value: u16, tail: &[u8]) -> Vec<u8> {
     message
 }
 
-fn add_used(queue: &mut Queue, mem: &GuestMemoryMmap, head: u16, len: u32) -> Result<(), Broken> {
-    queue.add_used(mem, head, len).map_err(|_| Broken("the channel's used ring"))
-}
-
 impl Device for Console {
     fn id(&self) -> u32 {
         3
     }
     fn features(&self) -> u64 {
-        VERSION_1 | MULTIPORT
+        COMMON | MULTIPORT
     }
     fn queue_sizes(&self) -> &[u16] {
         &[64, 64, 64, 64, 64, 64]
@@ -268,41 +203,36 @@ impl Device for Console {
     fn reset(&mut self) {
         self.active = None;
         self.control.clear();
-        self.transmitting = None;
+        self.sent = 0;
         self.open = false;
     }
     fn active(&self) -> Option<&Active> {
         self.active.as_ref()
     }
     fn save(&self) -> serde_json::Value {
-        serde_json::to_value(Saved::from(self)).unwrap_or_default()
+        let saved = Saved { open: self.open, control: self.control.clone(), sent: self.sent };
+        serde_json::to_value(saved).unwrap_or_default()
     }
     fn restore(&mut self, saved: &serde_json::Value) -> Result<(), Broken> {
         let saved = Saved::deserialize(saved).map_err(|_| Broken("a channel of another kind"))?;
-        self.open = saved.open;
-        self.control = saved.control;
-        self.transmitting = saved.transmitting.map(|(head, sent, buffers)| Transmitting {
-            head,
-            descriptors: buffers.iter().map(Descriptor::from).collect(),
-            sent,
-        });
+        (self.open, self.control, self.sent) = (saved.open, saved.control, saved.sent);
         Ok(())
     }
-    fn notify(&mut self, queue: usize) -> Result<(), Broken> {
-        let Some(mut active) = self.active.take() else { return Ok(()) };
+    fn notify(&mut self, queue: usize) -> Result<Turn, Broken> {
+        let Some(mut active) = self.active.take() else { return Ok(Turn::Done) };
         let result = match queue {
             CONTROL_TRANSMIT => self.control_received(&mut active),
             CONTROL_RECEIVE => self.control_sent(&mut active),
             RECEIVE => self.receive(&mut active),
             TRANSMIT => self.transmit(&mut active),
-            _ => Ok(()),
+            _ => Ok(Turn::Done),
         };
         self.active = Some(active);
         result
     }
-    fn outside_ready(&mut self) -> Result<(), Broken> {
-        let Some(mut active) = self.active.take() else { return Ok(()) };
-        let result = self.receive(&mut active).and_then(|()| self.transmit(&mut active));
+    fn outside_ready(&mut self) -> Result<Turn, Broken> {
+        let Some(mut active) = self.active.take() else { return Ok(Turn::Done) };
+        let result = self.receive(&mut active).and_then(|turn| Ok(turn.or(self.transmit(&mut active)?)));
         self.active = Some(active);
         result
     }

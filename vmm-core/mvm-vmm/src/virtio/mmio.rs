@@ -7,7 +7,7 @@ use vm_memory::GuestMemoryMmap;
 use crate::error::Error;
 use crate::snapshot::devices::Transport as Saved;
 
-use super::{Active, Broken, Device, Interrupt, Memory};
+use super::{Active, Broken, Device, EVENT_IDX, Interrupt, Memory, Turn};
 
 const MAGIC: u32 = 0x7472_6976;
 const VERSION: u32 = 2;
@@ -63,27 +63,32 @@ impl Transport {
     }
 
     /// A queue was notified, through its ioeventfd or the register.
-    pub fn notify(&mut self, queue: usize) {
-        if self.active && queue < self.queue_count() {
-            let result = self.device.notify(queue);
-            self.settle(result);
+    pub fn notify(&mut self, queue: usize) -> Turn {
+        if !self.active || queue >= self.queue_count() {
+            return Turn::Done;
         }
+        let result = self.device.notify(queue);
+        self.settle(result)
     }
 
     /// Something outside the guest happened that the device serves.
-    pub fn outside_ready(&mut self) {
-        if self.active {
-            let result = self.device.outside_ready();
-            self.settle(result);
+    pub fn outside_ready(&mut self) -> Turn {
+        if !self.active {
+            return Turn::Done;
         }
+        let result = self.device.outside_ready();
+        self.settle(result)
     }
 
-    // A device that the driver broke says so and does nothing until it is reset (§2.1.2).
-    fn settle(&mut self, result: Result<(), Broken>) {
-        if result.is_err() {
+    // A device that the driver broke says so, which is a change of its configuration, and does nothing until it is
+    // reset (§2.1.2).
+    fn settle(&mut self, result: Result<Turn, Broken>) -> Turn {
+        result.unwrap_or_else(|_| {
             self.status |= NEEDS_RESET;
             self.active = false;
-        }
+            self.interrupt.changed();
+            Turn::Done
+        })
     }
 
     /// The guest reads. Registers are 32 bits wide; the configuration space takes any width.
@@ -125,7 +130,10 @@ impl Transport {
             0x20 => self.take_features(value),
             0x24 => self.driver_feature_page = value,
             0x30 => self.queue_select = value,
-            QUEUE_NOTIFY => self.notify(value as usize),
+            // Where KVM has not taken it for the loop: once, since nobody here could come back.
+            QUEUE_NOTIFY => {
+                let _ = self.notify(value as usize);
+            }
             0x64 => self.interrupt.acknowledge(value),
             0x70 => self.set_status(value),
             _ => self.write_queue(offset, value),
@@ -167,10 +175,12 @@ impl Transport {
             self.reset();
             return;
         }
-        if value & self.status != self.status & !NEEDS_RESET || self.status & FAILED != 0 {
+        // That it needs a reset is the device's to say: what the driver repeats of it changes nothing.
+        let (value, status) = (value & !NEEDS_RESET, self.status & !NEEDS_RESET);
+        if value & status != status || status & FAILED != 0 {
             return;
         }
-        let added = value & !self.status;
+        let added = value & !status;
         match added {
             ACKNOWLEDGE | DRIVER | FAILED => self.status |= added,
             FEATURES_OK => {
@@ -193,13 +203,15 @@ impl Transport {
         }
         self.status |= DRIVER_OK;
         self.active = true;
-        let queues = std::mem::take(&mut self.queues);
+        let mut queues = std::mem::take(&mut self.queues);
+        let told = self.driver_features & EVENT_IDX != 0;
+        queues.iter_mut().for_each(|queue| queue.set_event_idx(told));
         let result = self.device.activate(Active {
             mem: Memory::clone(&self.mem),
             queues,
             interrupt: self.interrupt.clone(),
         });
-        self.settle(result);
+        let _ = self.settle(result.map(|()| Turn::Done));
     }
 
     /// What a driver has made of the window, for a snapshot.
@@ -219,7 +231,7 @@ impl Transport {
     }
 
     /// Takes that up, in a window that no driver has touched; then looks at every queue, since notifications that
-    /// were on their way are lost.
+    /// were on their way are lost. Whoever serves it looks again.
     pub fn restore(&mut self, saved: &Saved) -> Result<(), Error> {
         let unfit = |why: &str| Error::State(format!("virtio device {}: {why}", saved.device));
         let mut queues = saved.queues.iter().map(Queue::try_from).collect::<Result<Vec<Queue>, Error>>()?;
@@ -247,7 +259,9 @@ impl Transport {
         self.device.restore(&saved.private).map_err(|e| unfit(e.0))?;
         self.active = saved.active;
         self.interrupt.restore(saved.interrupt);
-        (0..self.queue_count()).for_each(|queue| self.notify(queue));
+        for queue in 0..self.queue_count() {
+            let _ = self.notify(queue);
+        }
         Ok(())
     }
 

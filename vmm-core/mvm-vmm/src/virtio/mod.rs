@@ -16,14 +16,25 @@ pub(crate) mod testing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use virtio_queue::{Queue, QueueT};
-use vm_memory::GuestMemoryMmap;
+use virtio_queue::desc::split::Descriptor;
+use virtio_queue::{Queue, QueueOwnedT, QueueT};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::eventfd::EventFd;
 
 /// `VIRTIO_F_VERSION_1`: there is no legacy interface here.
 pub const VERSION_1: u64 = 1 << 32;
+/// `VIRTIO_F_EVENT_IDX`: driver and device tell each other from where on they want to be notified (§2.7.7.2, §2.7.10).
+pub const EVENT_IDX: u64 = 1 << 29;
+/// Bytes of buffers after which a device's turn ends.
+const TURN: u64 = 64 << 20;
+/// What every device offers.
+pub const COMMON: u64 = VERSION_1 | EVENT_IDX;
 /// Bit of the interrupt status register: a queue has used buffers.
 pub const INTERRUPT_USED: u32 = 1;
+/// Bit of the interrupt status register: the device's configuration or its status has changed.
+pub const INTERRUPT_CHANGED: u32 = 2;
+/// Bit of the available ring's flags: the driver wants no interrupts (§2.7.7). A hint where `EVENT_IDX` was not taken.
+const NO_INTERRUPT: u16 = 1;
 
 /// Memory, as every device sees it.
 pub type Memory = Arc<GuestMemoryMmap>;
@@ -48,7 +59,16 @@ impl Interrupt {
 
     /// Says that a queue has used buffers.
     pub fn used(&self) {
-        self.status.fetch_or(INTERRUPT_USED, Ordering::SeqCst);
+        self.raise(INTERRUPT_USED);
+    }
+
+    /// Says that the device's configuration or status is another.
+    pub fn changed(&self) {
+        self.raise(INTERRUPT_CHANGED);
+    }
+
+    fn raise(&self, bit: u32) {
+        self.status.fetch_or(bit, Ordering::SeqCst);
         // A full counter means that an interrupt is pending already.
         let _ = self.line.write(1);
     }
@@ -81,13 +101,127 @@ pub struct Active {
     pub interrupt: Interrupt,
 }
 
+/// Whether a device has more to do than one turn allows. A driver may offer buffers as quickly as a device uses them:
+/// whoever serves devices looks after the others before it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Turn {
+    /// The device has done what there was.
+    Done,
+    /// There is more, and nobody will notify.
+    More,
+}
+
+impl Turn {
+    /// More, if one of both has.
+    pub fn or(self, other: Turn) -> Turn {
+        if self == Turn::More { self } else { other }
+    }
+}
+
 impl Active {
-    /// Interrupts the guest if it asked for it on this queue.
+    /// Serves what the driver offered on a queue, at most as many chains as the queue has places and about [`TURN`] bytes; `work` gives the number
+    /// of bytes that it wrote into a chain, or nothing if it can take no more for now: the chain stays the next one.
+    /// The driver is interrupted if it wants to be.
+    pub fn serve(
+        &mut self,
+        queue: usize,
+        mut work: impl FnMut(&GuestMemoryMmap, &[Descriptor]) -> Result<Option<u32>, Broken>,
+    ) -> Result<Turn, Broken> {
+        let mem = Arc::clone(&self.mem);
+        let Some(ring) = self.queues.get_mut(queue).filter(|queue| queue.ready()) else {
+            return Ok(Turn::Done);
+        };
+        let broken = |_| Broken("a queue's rings");
+        let (mut left, mut bytes, mut used, mut waits) = (ring.size(), 0, false, false);
+        let turn = loop {
+            ring.disable_notification(&*mem).map_err(broken)?;
+            while left > 0
+                && let Some(chain) = ring.pop_descriptor_chain(&*mem)
+            {
+                let head = chain.head_index();
+                let descriptors: Vec<Descriptor> = chain.take(usize::from(ring.size()) + 1).collect();
+                if descriptors.len() > usize::from(ring.size()) {
+                    return Err(Broken("a chain that is longer than its queue"));
+                }
+                bytes += descriptors.iter().map(|d| u64::from(d.len())).sum::<u64>();
+                match work(&mem, &descriptors)? {
+                    Some(len) => ring.add_used(&*mem, head, len).map_err(broken)?,
+                    None => {
+                        ring.set_next_avail(ring.next_avail().wrapping_sub(1));
+                        waits = true;
+                        break;
+                    }
+                }
+                used = true;
+                left = if bytes < TURN { left - 1 } else { 0 };
+            }
+            if left == 0 {
+                break Turn::More;
+            }
+            // What was offered meanwhile was not notified.
+            let more = ring.enable_notification(&*mem).map_err(broken)?;
+            if waits || !more {
+                break Turn::Done;
+            }
+            ring.iter(&*mem).map_err(|_| Broken("an index of a queue that jumps"))?;
+            left -= 1;
+        };
+        if used {
+            self.signal(queue);
+        }
+        Ok(turn)
+    }
+
+    /// Interrupts the guest if it wants to be told of what was used on this queue.
     pub fn signal(&mut self, queue: usize) {
         let mem = Arc::clone(&self.mem);
-        if self.queues.get_mut(queue).is_some_and(|q| q.needs_notification(&*mem).unwrap_or(true)) {
+        if self.queues.get_mut(queue).is_some_and(|queue| wants_interrupt(queue, &mem)) {
             self.interrupt.used();
         }
+    }
+}
+
+fn wants_interrupt(queue: &mut Queue, mem: &GuestMemoryMmap) -> bool {
+    if queue.event_idx_enabled() {
+        return queue.needs_notification(mem).unwrap_or(true);
+    }
+    let flags = mem.load::<u16>(GuestAddress(queue.avail_ring()), Ordering::Acquire).map(u16::from_le);
+    flags.map_or(true, |flags| flags & NO_INTERRUPT == 0)
+}
+
+/// Reads the first bytes of what descriptors cover into a buffer; how many there were. `None` outside memory.
+pub fn gather(mem: &GuestMemoryMmap, descriptors: &[Descriptor], to: &mut [u8]) -> Option<usize> {
+    let mut done = 0;
+    for descriptor in descriptors {
+        let rest = to.get_mut(done..).unwrap_or_default();
+        let len = rest.len().min(descriptor.len() as usize);
+        mem.read_slice(rest.get_mut(..len)?, descriptor.addr()).ok()?;
+        done += len;
+    }
+    Some(done)
+}
+
+/// Writes bytes to the first places that descriptors cover; how many found one. `None` outside memory.
+pub fn scatter(mem: &GuestMemoryMmap, descriptors: &[Descriptor], bytes: &[u8]) -> Option<usize> {
+    let mut done = 0;
+    for descriptor in descriptors {
+        let rest = bytes.get(done..).unwrap_or_default();
+        let len = rest.len().min(descriptor.len() as usize);
+        mem.write_slice(rest.get(..len)?, descriptor.addr()).ok()?;
+        done += len;
+    }
+    Some(done)
+}
+
+/// The descriptors that a device reads and those that it writes, which come behind them (§2.7.4.2).
+pub fn directions(descriptors: &[Descriptor]) -> Result<(&[Descriptor], &[Descriptor]), Broken> {
+    let first = descriptors.iter().position(Descriptor::is_write_only).unwrap_or(descriptors.len());
+    let (readable, writable) = descriptors.split_at(first);
+    if writable.iter().all(Descriptor::is_write_only) {
+        Ok((readable, writable))
+    } else {
+        Err(Broken("a buffer to be read behind one to be written"))
     }
 }
 
@@ -116,9 +250,9 @@ pub trait Device: Send {
         Ok(())
     }
     /// The driver notified a queue.
-    fn notify(&mut self, queue: usize) -> Result<(), Broken>;
+    fn notify(&mut self, queue: usize) -> Result<Turn, Broken>;
     /// What the device serves outside the guest (a socket) is ready.
-    fn outside_ready(&mut self) -> Result<(), Broken> {
-        Ok(())
+    fn outside_ready(&mut self) -> Result<Turn, Broken> {
+        Ok(Turn::Done)
     }
 }

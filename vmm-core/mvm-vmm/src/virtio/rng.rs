@@ -1,9 +1,6 @@
 //! The entropy device (virtio 1.2 §5.4): fills buffers from the host's `getrandom`.
 
-use virtio_queue::{QueueOwnedT, QueueT};
-use vm_memory::Bytes;
-
-use super::{Active, Broken, Device, VERSION_1};
+use super::{Active, Broken, COMMON, Device, Turn, directions, scatter};
 
 /// One buffer is filled by at most so many bytes: the guest asks again.
 const CHUNK: usize = 256;
@@ -19,7 +16,7 @@ impl Device for Rng {
         4
     }
     fn features(&self) -> u64 {
-        VERSION_1
+        COMMON
     }
     fn queue_sizes(&self) -> &[u16] {
         &[64]
@@ -37,28 +34,16 @@ impl Device for Rng {
     fn active(&self) -> Option<&Active> {
         self.active.as_ref()
     }
-    fn notify(&mut self, _: usize) -> Result<(), Broken> {
-        let Some(active) = &mut self.active else { return Ok(()) };
-        let mem = active.mem.clone();
-        let mut used = false;
-        let chains: Vec<_> = active.queues[0].iter(&*mem).map_err(|_| Broken("entropy queue"))?.collect();
-        for chain in chains {
-            let head = chain.head_index();
-            let mut written = 0;
-            for descriptor in chain.writable().take(1) {
-                let mut bytes = [0; CHUNK];
-                let len = CHUNK.min(descriptor.len() as usize);
-                crate::sys::random(&mut bytes[..len]);
-                if mem.write_slice(&bytes[..len], descriptor.addr()).is_ok() {
-                    written = len as u32;
-                }
-            }
-            active.queues[0].add_used(&*mem, head, written).map_err(|_| Broken("entropy queue"))?;
-            used = true;
-        }
-        if used {
-            active.signal(0);
-        }
-        Ok(())
+    fn notify(&mut self, queue: usize) -> Result<Turn, Broken> {
+        let Some(active) = &mut self.active else { return Ok(Turn::Done) };
+        active.serve(queue, |mem, descriptors| {
+            let (_, writable) = directions(descriptors)?;
+            let room: u64 = writable.iter().map(|d| u64::from(d.len())).sum();
+            let mut bytes = [0; CHUNK];
+            let (bytes, _) = bytes.split_at_mut(usize::try_from(room).unwrap_or(CHUNK).min(CHUNK));
+            crate::sys::random(bytes);
+            // Of what lies outside memory, nothing is used.
+            Ok(Some(scatter(mem, writable, bytes).unwrap_or(0) as u32))
+        })
     }
 }

@@ -47,6 +47,11 @@ impl Driver {
     }
 
     pub(crate) fn negotiate(&mut self) {
+        self.negotiate_without(0);
+    }
+
+    /// Takes all features but these.
+    pub(crate) fn negotiate_without(&mut self, left_out: u64) {
         self.set(0x70, 0);
         self.set(0x70, 1);
         self.set(0x70, 3);
@@ -54,7 +59,7 @@ impl Driver {
             self.set(0x14, page);
             let features = self.get(0x10);
             self.set(0x24, page);
-            self.set(0x20, features);
+            self.set(0x20, features & !((left_out >> (32 * page)) as u32));
         }
         self.set(0x70, 11);
         assert_eq!(self.get(0x70), 11, "the device did not take the features");

@@ -215,9 +215,13 @@ impl Driver {
                 let _ = self.mem.write_slice(&bytes, GuestAddress(at));
             }
             6 => self.negotiate(),
-            7 => self.transport.outside_ready(),
+            7 => {
+                let _ = self.transport.outside_ready();
+            }
             8 => self.restore(),
-            9 => self.transport.notify(usize::from(input.byte())),
+            9 => {
+                let _ = self.transport.notify(usize::from(input.byte()));
+            }
             10 => self.peer_speaks(input),
             _ => self.set(0x70, u32::from(input.byte())),
         }
@@ -242,7 +246,7 @@ impl Driver {
         } else {
             let _ = peer.read(&mut vec![0; usize::from(input.byte()) * 40]);
         }
-        self.transport.outside_ready();
+        let _ = self.transport.outside_ready();
     }
 }
 
@@ -325,7 +329,9 @@ pub fn restored(input: &[u8]) {
     let mut next = Transport::new(device, Memory::clone(&driver.mem), Interrupt::new(event()));
     if let Ok(saved) = serde_json::from_slice::<Saved>(&text) {
         let _ = next.restore(&saved);
-        (0..8).for_each(|queue| next.notify(queue));
+        for queue in 0..8 {
+            let _ = next.notify(queue);
+        }
     }
     driver.transport = next;
     driver.negotiate();
