@@ -15,6 +15,7 @@
 
 mod actions;
 mod ahead;
+mod blanks;
 mod capabilities;
 pub mod check;
 mod chosen;

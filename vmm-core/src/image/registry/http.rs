@@ -12,6 +12,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
 use super::shown;
+use crate::image::oci::DEFAULT_REGISTRY;
 use crate::{Error, ErrorKind, Result};
 
 /// Largest manifest that registries must take, and the largest that is read.
@@ -73,13 +74,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub fn new(registry: &str) -> Result<Self> {
-        let host = match registry {
-            "docker.io" | "index.docker.io" => "registry-1.docker.io",
-            other => other,
+        // Docker's own registry answers under another name than its images bear.
+        let host = match registry.strip_prefix("index.").unwrap_or(registry) {
+            hub if hub == DEFAULT_REGISTRY => format!("registry-1.{hub}"),
+            _ => registry.to_owned(),
         };
-        let local = is_loopback(host.split(':').next().unwrap_or(host));
+        let local = is_loopback(host.split(':').next().unwrap_or_default());
         let schemes = if local { vec!["http", "https"] } else { vec!["https"] };
-        Ok(Connection { agent: agent(local), host: host.to_owned(), schemes })
+        Ok(Connection { agent: agent(local), host, schemes })
     }
 
     /// Asks, and follows where it is sent.

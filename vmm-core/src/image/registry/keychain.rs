@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::image::oci::DEFAULT_REGISTRY;
 use crate::{Context, Error, ErrorKind, Result};
 
 /// Largest file of keys that is read.
@@ -108,8 +109,8 @@ fn names(registry: &str, repository: &str) -> Vec<String> {
         }
     }
     all.push(registry.to_owned());
-    if registry == "docker.io" {
-        all.extend(["index.docker.io", "registry-1.docker.io"].map(String::from));
+    if registry == DEFAULT_REGISTRY {
+        all.extend(["index", "registry-1"].map(|name| format!("{name}.{registry}")));
     }
     all
 }
@@ -135,7 +136,7 @@ fn in_config(config: &Value, registry: &str, repository: &str, ctx: &Context) ->
         return Ok(Some(key));
     }
     let Some(store) = config.get("credsStore").and_then(Value::as_str) else { return Ok(None) };
-    let hub = registry == "docker.io";
+    let hub = registry == DEFAULT_REGISTRY;
     let server = found.map(|(server, _)| server.as_str());
     let server = server.unwrap_or(if hub { "https://index.docker.io/v1/" } else { registry });
     ask_helper(store, server, ctx)
