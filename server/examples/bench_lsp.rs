@@ -1,6 +1,7 @@
 //! Latency and memory of language servers over stdio, as one and the same client sees them:
 //! `bench_lsp MVM-LSP KEYSTROKES [RUFF]`. Prints one JSON object: a table for `mvm-lsp`, for `ruff server` where there is
-//! one, and for a bare echo server (this program), which shows what the client and the pipes cost.
+//! one, and for a bare echo server (this program), which shows what the client and the pipes cost. `bench_lsp --runs
+//! MVM-LSP` measures runs in real guests, below `MVM_HOME`.
 
 // A measuring tool stops at the first thing that is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -11,6 +12,8 @@ mod client;
 mod echo;
 #[path = "bench_lsp/files.rs"]
 mod files;
+#[path = "bench_lsp/runs.rs"]
+mod runs;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,6 +26,10 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--echo") => echo::serve(),
+        Some("--runs") => {
+            let home = std::env::var("MVM_HOME").expect("MVM_HOME");
+            println!("{}", runs::measure(&arguments[1..2], Path::new(&home)));
+        }
         Some(program) => {
             let keystrokes = arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(1000);
             println!("{}", report(program, keystrokes, arguments.get(2)));

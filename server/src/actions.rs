@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use mvm_compiler::{Applicability, Edit, Finding};
 use serde_json::json;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::ls_types::*;
 
 use crate::capabilities::fix_all_kind;
-use crate::edge::Reply;
+use crate::chosen;
 use crate::fixes;
 use crate::lexical::Lexical;
 use crate::refactor;
@@ -25,50 +25,20 @@ impl Session {
     ) -> Result<Option<CodeActionResponse>> {
         let range = params.range;
         let mut actions = self.actions(snapshot, params);
+        if !self.client.action_literals {
+            let commands = actions.into_iter().filter_map(|a| self.as_command(snapshot, range, a));
+            return Ok(Some(commands.map(CodeActionOrCommand::Command).collect()));
+        }
         if self.client.resolves_actions {
             for action in actions.iter_mut().filter(|a| a.edit.is_some()) {
                 action.edit = None;
-                action.data =
-                    Some(json!({ "uri": snapshot.uri, "version": snapshot.version, "range": range }));
+                action.data = Some(chosen::place(snapshot, range));
             }
         }
         Ok(Some(actions.into_iter().map(CodeActionOrCommand::CodeAction).collect()))
     }
 
-    /// `codeAction/resolve`: the action of that name at that place, worked out again; nothing is kept between.
-    pub fn code_action_resolve(&mut self, action: CodeAction, reply: Reply<CodeAction>) {
-        #[derive(serde::Deserialize)]
-        struct Data {
-            uri: Uri,
-            version: Option<i32>,
-            range: Range,
-        }
-        let data = action.data.clone().map(serde_json::from_value::<Data>);
-        let Some(Ok(data)) = data else { return reply.send(Ok(action)) };
-        let uri = data.uri.clone();
-        self.with_snapshot(&uri, reply, move |session, snapshot| {
-            if snapshot.version != data.version {
-                return Err(Error::content_modified());
-            }
-            let context = CodeActionContext {
-                diagnostics: action.diagnostics.clone().unwrap_or_default(),
-                only: action.kind.clone().map(|k| vec![k]),
-                trigger_kind: None,
-            };
-            let params = CodeActionParams {
-                text_document: TextDocumentIdentifier { uri: data.uri },
-                range: data.range,
-                context,
-                work_done_progress_params: WorkDoneProgressParams::default(),
-                partial_result_params: PartialResultParams::default(),
-            };
-            let mut all = session.actions(&snapshot, params).into_iter();
-            let same = all.find(|a| a.title == action.title && a.kind == action.kind);
-            Ok(CodeAction { edit: same.and_then(|s| s.edit), ..action })
-        });
-    }
-
-    fn actions(&mut self, snapshot: &Snapshot, params: CodeActionParams) -> Vec<CodeAction> {
+    pub(crate) fn actions(&mut self, snapshot: &Snapshot, params: CodeActionParams) -> Vec<CodeAction> {
         let wants = |kind: &CodeActionKind| {
             let asked = params.context.only.as_deref();
             asked.is_none_or(|only| only.iter().any(|o| covers(o.as_str(), kind.as_str())))
@@ -102,6 +72,11 @@ impl Session {
         actions
     }
 
+    fn place<'a>(&'a self, snapshot: &'a Snapshot, range: std::ops::Range<usize>) -> refactor::Place<'a> {
+        let file = snapshot.path.as_deref();
+        refactor::Place { source: snapshot.source(), range, roots: &self.roots, file }
+    }
+
     fn refactorings(
         &mut self,
         snapshot: &Snapshot,
@@ -109,13 +84,11 @@ impl Session {
         wants: impl Fn(&CodeActionKind) -> bool,
         actions: &mut Vec<CodeAction>,
     ) {
-        let place = refactor::Place {
-            source: snapshot.source(),
-            range: snapshot.text.bytes(range),
-            roots: &self.roots,
-            file: snapshot.path.as_deref(),
-        };
+        let place = self.place(snapshot, snapshot.text.bytes(range));
         let credential = snapshot.findings_at(&place.range).any(|f| f.rule.starts_with("MVM50"));
+        let pin = self.pin_action(&place, snapshot).filter(|_| wants(&CodeActionKind::REFACTOR_REWRITE));
+        // The quick fix of the finding is the same.
+        actions.extend(pin.filter(|p| !actions.iter().any(|a| a.title == p.title)));
         for found in refactor::offered(&place).into_iter().filter(|r| wants(&r.kind)) {
             // A finding about the value offers the same, and more.
             if credential && found.title.starts_with("Move the value") {
@@ -123,6 +96,21 @@ impl Session {
             }
             actions.push(self.action(snapshot, found.title, found.kind, &found.edits, None));
         }
+    }
+
+    /// *Pin this image* where the registry has to be asked: a command, since nobody is asked before the user says so.
+    fn pin_action(&self, place: &refactor::Place<'_>, snapshot: &Snapshot) -> Option<CodeAction> {
+        let reference = refactor::unknown_image(place).filter(|_| self.offers_registries())?;
+        let parsed = vmm_core::image::oci::Reference::parse(reference, None).ok()?;
+        let title = format!("Pin this image (asks {} for its digest)", parsed.registry);
+        let arguments = Some(vec![json!({ "uri": snapshot.uri, "reference": reference })]);
+        let command = Some(Command { title: title.clone(), command: "mvm.pinImage".into(), arguments });
+        Some(CodeAction {
+            title,
+            kind: Some(CodeActionKind::REFACTOR_REWRITE),
+            command,
+            ..CodeAction::default()
+        })
     }
 
     fn quick_fixes(
@@ -138,6 +126,13 @@ impl Session {
                 self.action(snapshot, fix.title.clone(), CodeActionKind::QUICKFIX, &fix.edits, Some(solved));
             action.is_preferred = (i == 0 && fix.applicability == Applicability::Safe).then_some(true);
             actions.push(action);
+        }
+        if finding.rule == "MVM201" {
+            let place = self.place(snapshot, finding.range.clone());
+            let pin = self.pin_action(&place, snapshot);
+            let (kind, diagnostics) =
+                (Some(CodeActionKind::QUICKFIX), Some(vec![self.matching(snapshot, finding, shown)]));
+            actions.extend(pin.map(|pin| CodeAction { kind, diagnostics, ..pin }));
         }
         let solved = self.matching(snapshot, finding, shown);
         if let Some(mut action) = self.store_action(snapshot, finding, solved) {

@@ -103,7 +103,7 @@ impl Client {
             completion_markdown: item
                 .and_then(|i| i.documentation_format)
                 .is_some_and(|f| f.contains(&MarkupKind::Markdown)),
-            markdown: formats.is_none_or(|f| f.contains(&MarkupKind::Markdown)),
+            markdown: formats.is_some_and(|f| f.contains(&MarkupKind::Markdown)),
             symbol_tree: text.document_symbol.is_some_and(|s| yes(s.hierarchical_document_symbol_support)),
             takes_output: c.experimental.as_ref().is_some_and(|e| e.get("mvm").is_some_and(|m| m == true)),
             shows_documents: window.show_document.is_some_and(|s| s.support),

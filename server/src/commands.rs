@@ -1,4 +1,4 @@
-//! `workspace/executeCommand`: show the IR, build, run, stop, pin, trust, and `mvm.storeSecret` of `secrets`. Nothing
+//! `workspace/executeCommand`: show the IR, build, run, stop, trust, and what `pin`, `secrets` and `chosen` do. Nothing
 //! starts without one of them, and nothing at all in a workspace the user does not trust.
 
 use std::sync::Arc;
@@ -9,20 +9,29 @@ use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::ls_types::*;
 use vmm_core::workflow::BuildOptions;
 
+use crate::chosen;
 use crate::content;
 use crate::edge::Reply;
 use crate::files;
 use crate::jobs::NewJob;
 use crate::outline;
-use crate::refactor;
+use crate::pin::Wanted;
 use crate::runner::{JobKind, JobRequest};
 use crate::secrets;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
 /// The commands, as `executeCommandProvider` lists them.
-pub const ALL: [&str; 7] =
-    ["mvm.showIr", "mvm.build", "mvm.run", "mvm.stop", "mvm.pinImage", "mvm.trust", secrets::STORE];
+pub const ALL: [&str; 8] = [
+    "mvm.showIr",
+    "mvm.build",
+    "mvm.run",
+    "mvm.stop",
+    "mvm.pinImage",
+    "mvm.trust",
+    secrets::STORE,
+    chosen::APPLY,
+];
 
 /// Arguments of every command: one object, or URI, name and arguments in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +42,7 @@ struct Target {
     arguments: Option<Value>,
     job: Option<u64>,
     machine: Option<String>,
+    reference: Option<String>,
 }
 
 impl Target {
@@ -51,6 +61,7 @@ impl Target {
                 arguments: object.get("arguments").filter(|v| !v.is_null()).cloned(),
                 job: object.get("job").and_then(Value::as_u64),
                 machine: text(object.get("machine")),
+                reference: text(object.get("reference")),
             }),
             Some(first) => Ok(Target {
                 uri: Some(uri(first)?),
@@ -68,6 +79,9 @@ impl Session {
         if params.command == secrets::STORE {
             return self.store_secret(&params.arguments, reply);
         }
+        if params.command == chosen::APPLY {
+            return self.apply_action(&params.arguments, reply);
+        }
         let target = match Target::parse(&params.arguments) {
             Ok(target) => target,
             Err(error) => return reply.send(Err(error)),
@@ -82,7 +96,11 @@ impl Session {
                 };
             }
             "mvm.showIr" => return self.show_ir(target, reply),
-            "mvm.pinImage" => return self.pin_image(&target, reply),
+            "mvm.pinImage" => {
+                let Some(uri) = target.uri else { return reply.send(Err(uri_missing())) };
+                let token = params.work_done_progress_params.work_done_token;
+                return self.pin_image(Wanted { uri, reference: target.reference, token }, reply);
+            }
             "mvm.trust" => return self.ask_for_trust(reply),
             other => {
                 let known = ALL.join(", ");
@@ -96,7 +114,7 @@ impl Session {
             return reply.send(Err(refusal(why)));
         }
         let Some(uri) = target.uri.clone() else {
-            return reply.send(Err(Error::invalid_params("the document's `uri` is missing")));
+            return reply.send(Err(uri_missing()));
         };
         let token = params.work_done_progress_params.work_done_token;
         // The reply travels to the end of the job, so the snapshot has one of its own.
@@ -213,33 +231,6 @@ impl Session {
         });
     }
 
-    /// `mvm.pinImage`: writes the digest of each unpinned image that an OCI layout of the workspace has.
-    fn pin_image(&mut self, target: &Target, reply: Reply<Option<Value>>) {
-        let Some(uri) = target.uri.clone() else {
-            return reply.send(Err(Error::invalid_params("the document's `uri` is missing")));
-        };
-        self.with_snapshot_and_reply(&uri, reply, |session, snapshot, reply| {
-            let (edits, unknown) = refactor::pins(snapshot.source(), &session.roots, snapshot.path.as_deref());
-            if edits.is_empty() {
-                let why = match unknown.first() {
-                    None => "no image here lacks a digest".to_owned(),
-                    Some(name) => format!(
-                        "`{name}` is in no OCI layout of the workspace, and the server asks no registry: copy it beside the \
-                         file (`skopeo copy docker://{name} oci:image:{name}`), or write the digest that your registry shows"
-                    ),
-                };
-                return reply.send(Err(refusal(why)));
-            }
-            let count = edits.len();
-            let edit = session.workspace_edit(&snapshot, &edits);
-            let params = json!({ "label": "Pin images by digest", "edit": edit });
-            session.request("workspace/applyEdit", params, move |_, answer| {
-                let applied = answer.is_some_and(|a| a["applied"] == true);
-                reply.send(Ok(Some(json!({ "pinned": if applied { count } else { 0 }, "unknown": unknown }))));
-            });
-        });
-    }
-
     fn stop_command(&mut self, target: &Target) -> Result<Option<Value>> {
         let stopped = self.jobs.stop(|job, uri, name| {
             target.job.is_none_or(|j| j == job)
@@ -255,7 +246,7 @@ impl Session {
     /// Returns the IR as text, and shows it where the client has no preview of its own.
     fn show_ir(&mut self, target: Target, reply: Reply<Option<Value>>) {
         let Some(uri) = target.uri.clone() else {
-            return reply.send(Err(Error::invalid_params("the document's `uri` is missing")));
+            return reply.send(Err(uri_missing()));
         };
         self.with_snapshot(&uri, reply, move |session, snapshot| {
             let lowered = match find(&snapshot, target.name.as_deref()) {
@@ -317,8 +308,12 @@ fn find(snapshot: &Snapshot, name: Option<&str>) -> Result<AppDeclaration> {
     }
 }
 
+fn uri_missing() -> Error {
+    Error::invalid_params("the document's `uri` is missing")
+}
+
 /// A refusal that the user can do something about: LSP's `RequestFailed`.
-fn refusal(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+pub fn refusal(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error { code: ErrorCode::ServerError(-32803), message: message.into(), data: None }
 }
 

@@ -8,6 +8,7 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::ls_types::*;
 
 use crate::files;
+use crate::from_import;
 use crate::lexical::{Bracket, Item, Lexical};
 use crate::offer::{Offer, import_place};
 use crate::paths;
@@ -112,6 +113,9 @@ impl<'a> Offers<'a> {
 
     /// At the level of statements: `@mvm.app(…)`, `mvm.…`.
     fn outside(&mut self, word: std::ops::Range<usize>) {
+        if let Some(helpers) = from_import::missing(self.source, self.lexical, self.offset, &word) {
+            return helpers.for_each(|helper| self.name(helper, word.clone()));
+        }
         let line = self.source[..word.start].rfind(['\n', '\r']).map_or(0, |i| i + 1);
         let before = self.source[line..word.start].trim();
         let typed = &self.source[word.start..self.offset.max(word.start)];
@@ -157,7 +161,12 @@ impl<'a> Offers<'a> {
         rank: u32,
     ) -> Offer {
         let required = helper.params.iter().filter(|p| p.is_required());
-        let insert = if self.snippets {
+        // The brackets may be there already: then the name alone changes.
+        let called = self.source[replace.end..].trim_start_matches([' ', '\t']).starts_with('(');
+        let snippet = self.snippets && !called;
+        let insert = if called {
+            name.clone()
+        } else if self.snippets {
             let stops = required.enumerate().map(|(i, p)| stop(p, i + 1)).collect::<Vec<_>>().join(", ");
             format!("{name}({stops})$0")
         } else {
@@ -171,10 +180,16 @@ impl<'a> Offers<'a> {
             detail: helper.signature(),
             documentation: helper.doc.to_owned(),
             rank,
-            snippet: self.snippets,
+            snippet,
             markdown: self.markdown,
             import: false,
         }
+    }
+
+    /// The name of a helper alone, in an import.
+    fn name(&mut self, helper: &'static Helper, replace: std::ops::Range<usize>) {
+        let offer = self.call(helper, replace, helper.name.to_owned(), 1);
+        self.push(Offer { insert: helper.name.to_owned(), snippet: false, ..offer });
     }
 
     fn arguments(

@@ -250,6 +250,15 @@ impl Session {
         self.start_worker(uri);
     }
 
+    /// The newest analysis of an open document that is to be had without waiting.
+    pub(crate) fn newest(&mut self, uri: &Uri) -> Option<Arc<Snapshot>> {
+        let doc = self.docs.open.get(uri)?;
+        if doc.fresh().is_none() && (doc.is_quick() || self.deterministic) && !doc.working {
+            self.analyse_now(uri);
+        }
+        self.docs.open.get(uri)?.snapshot.clone()
+    }
+
     fn read_from_disk(&mut self, uri: &Uri) -> Result<Arc<Snapshot>> {
         let Some(path) = files::path_of(uri) else {
             return Err(Error::invalid_params(format!("{} is not open", uri.as_str())));
@@ -381,6 +390,7 @@ impl Session {
     /// Requests whose client gave up need no answer any more.
     pub fn drop_cancelled(&mut self) {
         self.jobs.cancel_abandoned();
+        self.pinnings.cancel_abandoned();
         self.release_workspace(false);
     }
 }

@@ -26,8 +26,10 @@ pub const TOKEN_TYPES: [SemanticTokenType; 4] = [
 pub struct Applied {
     /// `memory_mb`
     pub name: &'static str,
-    /// As it would be written; helpers carry the module's name.
+    /// As it would be written here.
     pub value: String,
+    /// The import that it takes is missing.
+    pub import: bool,
 }
 
 /// The defaults that apply in a call.
@@ -58,17 +60,21 @@ pub fn defaults(
     missing
         .filter_map(|(_, p)| match p.default {
             Absence::Value(value) if p.name != "mounts" && p.name != "env" => {
-                Some(Applied { name: p.name, value: qualified(value, lexical.module()) })
+                let (value, import) = spelled(value, lexical);
+                Some(Applied { name: p.name, value, import })
             }
             _ => None,
         })
         .collect()
 }
 
-/// `resources()` → `mvm.resources()`
-fn qualified(value: &str, module: &str) -> String {
-    let call = value.find('(').is_some_and(|at| mvm_compiler::table::helper(&value[..at]).is_some());
-    if call { format!("{module}.{value}") } else { value.to_owned() }
+/// `resources()` → `mvm.resources()`, and whether the import for it is missing.
+fn spelled(value: &str, lexical: &Lexical<'_>) -> (String, bool) {
+    let call =
+        value.find('(').and_then(|at| Some((mvm_compiler::table::helper(&value[..at])?, &value[at..])));
+    let Some((helper, arguments)) = call else { return (value.to_owned(), false) };
+    let (name, import) = lexical.spelled(helper.name);
+    (format!("{name}{arguments}"), import)
 }
 
 impl Session {

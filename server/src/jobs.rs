@@ -18,7 +18,7 @@ use vmm_core::{Context, ErrorKind};
 use crate::ahead::{self, Ahead};
 use crate::edge::Reply;
 use crate::news::{JobReporter, Live, News};
-use crate::outbox::Key;
+use crate::progress::Progress;
 use crate::protocol::OutputParams;
 use crate::runner::{JobFuture, JobKind, JobRequest, JobResult, shorten};
 use crate::session::Session;
@@ -43,9 +43,7 @@ struct Job {
     name: String,
     cancel: CancellationToken,
     reply: Reply<Option<Value>>,
-    token: Option<ProgressToken>,
-    begun: bool,
-    message: String,
+    progress: Progress,
     task: Option<JoinHandle<()>>,
     live: Arc<Live>,
     /// What was asked for.
@@ -173,19 +171,20 @@ impl Session {
             let message = format!("cannot start threads for the {}: {e}", kind.verb());
             return reply.send(Err(Error { message: message.into(), ..Error::internal_error() }));
         }
-        let message = format!("{} {name}", kind.verb());
-        let (begun, task, asked) = (false, None, request.clone());
-        let job = Job { kind, uri, name, cancel, reply, token, begun, message, task, live, request: asked };
+        let progress = Progress::new(format!("mvm {} {name}", kind.verb()), token);
+        let progress = progress.saying(format!("{} {name}", kind.verb()));
+        let (task, asked) = (None, request.clone());
+        let job = Job { kind, uri, name, cancel, reply, progress, task, live, request: asked };
         self.jobs.running.insert(id, job);
         // The user sees that something happens before anything that may be slow is asked.
-        self.begin_progress(id);
+        self.begin(id, format!("mvm-job-{id}"), |s, id| s.jobs.running.get_mut(&id).map(|j| &mut j.progress));
         self.lenses_changed();
         let runner = self.runner.clone();
         match catch_unwind(AssertUnwindSafe(|| runner.start(request, ctx))) {
             Ok(future) => self.follow(id, future),
             Err(payload) => {
                 if let Some(job) = self.jobs.running.remove(&id) {
-                    self.end_progress(&job, "failed inside");
+                    self.end(&job.progress, "failed inside");
                 }
                 self.lenses_changed();
                 // Its request, whose reply is dropped here, fails; the loop reports it.
@@ -210,60 +209,20 @@ impl Session {
         }
     }
 
-    fn begin_progress(&mut self, id: u64) {
-        let Some(job) = self.jobs.running.get_mut(&id) else { return };
-        if job.token.is_some() {
-            return self.progress_begins(id);
-        }
-        if !self.client.progress {
-            return;
-        }
-        let token = ProgressToken::String(format!("mvm-job-{id}"));
-        job.token = Some(token.clone());
-        self.request("window/workDoneProgress/create", json!({ "token": token }), move |s, answer| {
-            match answer {
-                Some(_) => s.progress_begins(id),
-                // The client refused the token: no progress then.
-                None => s.jobs.running.get_mut(&id).into_iter().for_each(|j| j.token = None),
-            }
-        });
-    }
-
-    fn progress_begins(&mut self, id: u64) {
-        let Some(job) = self.jobs.running.get_mut(&id) else { return };
-        let Some(token) = job.token.clone() else { return };
-        job.begun = true;
-        let title = format!("mvm {} {}", job.kind.verb(), job.name);
-        let value = json!({ "kind": "begin", "title": title, "message": job.message, "cancellable": true });
-        self.notify("$/progress", &json!({ "token": token, "value": value }), None);
-    }
-
-    fn end_progress(&self, job: &Job, message: &str) {
-        if let (Some(token), true) = (&job.token, job.begun) {
-            let value = json!({ "kind": "end", "message": message });
-            self.notify("$/progress", &json!({ "token": token, "value": value }), None);
-        }
-    }
-
     /// `window/workDoneProgress/cancel`
     pub fn cancel_progress(&mut self, token: &ProgressToken) {
-        let meant = self.jobs.running.values().filter(|j| j.token.as_ref() == Some(token));
+        let meant = self.jobs.running.values().filter(|j| j.progress.is(token));
         meant.for_each(|j| j.cancel.cancel());
+        self.pinnings.cancel_progress(token);
     }
 
     pub(crate) fn job_news(&mut self, id: u64) {
         let Some(job) = self.jobs.running.get_mut(&id) else { return };
         let news = job.live.take();
         if let Some((message, percent)) = &news.message {
-            job.message.clone_from(message);
-            if let (Some(token), true) = (job.token.clone(), job.begun) {
-                let mut value = json!({ "kind": "report", "message": message, "cancellable": true });
-                if let Some(percent) = percent {
-                    value["percentage"] = json!(percent);
-                }
-                let key = Key::Progress(format!("{token:?}"));
-                self.notify("$/progress", &json!({ "token": token, "value": value }), Some(key));
-            }
+            job.progress.now(message);
+            let progress = job.progress.clone();
+            self.report(&progress, *percent);
         }
         self.show_news(id, news);
     }
@@ -294,7 +253,7 @@ impl Session {
         let Some(job) = self.jobs.running.remove(&id) else { return };
         let again = ahead::worth_it(&job.request, &result);
         let (value, summary, kind) = conclusion(id, &job, result);
-        self.end_progress(&job, &summary);
+        self.end(&job.progress, &summary);
         self.tell(kind, &format!("mvm: {summary}"));
         self.jobs.last_results.insert((job.uri, job.name), shorten(&summary, 60));
         job.reply.send(Ok(Some(value)));

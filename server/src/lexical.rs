@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use mvm_compiler::table::{self, Helper};
 
+use crate::blanks::{before_comments, past_comments, skip_blanks};
+
 /// One bracket pair.
 #[derive(Debug)]
 pub struct Bracket {
@@ -26,8 +28,10 @@ pub struct Bracket {
 /// Text between two commas of a bracket.
 #[derive(Debug, Default)]
 pub struct Item {
-    /// Without surrounding blanks.
+    /// Without surrounding blanks and comments.
     pub range: Range<usize>,
+    /// Up to here a cursor is in it: where the value is still to be written, up to what ends it.
+    pub reach: usize,
     /// `name` of `name=…`.
     pub keyword: Option<Range<usize>>,
     /// Where the value begins: after `=` or `:`.
@@ -142,7 +146,7 @@ impl<'a> Lexical<'a> {
 impl Bracket {
     /// The item around an offset and its index.
     pub fn item_at(&self, offset: usize) -> (usize, Option<&Item>) {
-        let index = self.items.iter().position(|i| offset <= i.range.end).unwrap_or(self.items.len());
+        let index = self.items.iter().position(|i| offset <= i.reach).unwrap_or(self.items.len());
         let item = self.items.get(index).filter(|i| i.range.start <= offset);
         (index, item)
     }
@@ -265,12 +269,13 @@ impl Scan<'_> {
     fn item_ends(&mut self) {
         let end = self.at.min(self.bytes.len());
         let Some(open) = self.stack.last_mut() else { return };
-        let raw = &self.text[open.item_start.min(end)..end];
-        let trimmed = raw.trim();
-        let start = open.item_start + (raw.len() - raw.trim_start().len());
-        let range = start..start + trimmed.len();
-        let last_is_empty = trimmed.is_empty() && self.bytes.get(end).is_none_or(|&b| b != b',');
-        let item = Item { value: open.value.unwrap_or(range.start), keyword: open.keyword.take(), range };
+        let start = past_comments(self.text, &self.out.2, open.item_start.min(end)).min(end);
+        let range = start..start + before_comments(self.text, &self.out.2, start..end);
+        let last_is_empty = range.is_empty() && self.bytes.get(end).is_none_or(|&b| b != b',');
+        let unwritten = open.value.is_some_and(|value| value >= range.end);
+        let reach = if unwritten { end } else { range.end };
+        let value = open.value.unwrap_or(range.start);
+        let item = Item { value, keyword: open.keyword.take(), range, reach };
         open.item_start = end + 1;
         open.value = None;
         let index = open.index;
@@ -294,7 +299,7 @@ impl Scan<'_> {
         if let Some(open) = self.stack.last_mut()
             && is_call
             && open.keyword.is_none()
-            && self.text[open.item_start.min(name.start)..name.start].trim().is_empty()
+            && past_comments(self.text, &self.out.2, open.item_start.min(name.start)) == name.start
         {
             open.keyword = Some(name);
             open.value = Some(skip_blanks(self.bytes, self.at + 1));
@@ -337,13 +342,6 @@ impl Scan<'_> {
         }
         start..end
     }
-}
-
-fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) {
-        at += 1;
-    }
-    at
 }
 
 /// `import mvm as m` and `from mvm import app, local_path as lp`, one line or in parentheses.
@@ -434,6 +432,36 @@ mod tests {
         let keywords: Vec<_> = call.items.iter().map(|i| i.keyword.clone().map(|k| &text[k])).collect();
         assert_eq!(keywords, [Some("mode"), Some("egress")]);
         assert!(text[call.items[0].value..].starts_with("'deny'"));
+    }
+
+    #[test]
+    fn comments_are_no_part_of_an_argument() {
+        let text = "import mvm\nmvm.app(  # (a\n  name='x',  # b=1, \n  # c\n  env={'A': 'b' # d\n },\n  image=  # e\n    mvm.x()  # f\n  # g\n)";
+        let lexical = Lexical::new(text);
+        let (call, _) = lexical.call_at(text.find("name").unwrap()).unwrap();
+        let items: Vec<_> = call.items.iter().map(|i| &text[i.range.clone()]).collect();
+        assert_eq!(items, ["name='x'", "env={'A': 'b' # d\n }", "image=  # e\n    mvm.x()"]);
+        let keywords: Vec<_> = call.items.iter().map(|i| i.keyword.clone().map(|k| &text[k])).collect();
+        assert_eq!(keywords, [Some("name"), Some("env"), Some("image")]);
+        assert!(text[call.items[2].value..].starts_with("mvm.x()"));
+        assert_eq!(&text[lexical.brackets[1].items[0].range.clone()], "'A': 'b'");
+    }
+
+    #[test]
+    fn a_value_that_is_still_to_be_written_belongs_to_its_argument() {
+        for (marked, keyword) in [
+            ("mvm.app(name='x', image = $0)", Some("image")),
+            ("mvm.app(image=  \n  $0, name='x')", Some("image")),
+            ("mvm.app(image=$0", Some("image")),
+            ("mvm.app(name='x' \n $0)", None),
+            ("mvm.app(name='x', $0 )", None),
+        ] {
+            let (text, offset) = at(&format!("import mvm\n{marked}"));
+            let lexical = Lexical::new(&text);
+            let (call, _) = lexical.call_at(offset).unwrap();
+            let found = call.item_at(offset).1.and_then(|i| i.keyword.clone()).map(|k| text[k].to_owned());
+            assert_eq!(found.as_deref(), keyword, "{marked}");
+        }
     }
 
     #[test]

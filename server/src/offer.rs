@@ -28,10 +28,10 @@ pub struct Offer {
 
 impl Offer {
     /// As the client takes it; `place` is where a missing import belongs.
-    pub fn into_item(self, text: &crate::text::Text, place: &(usize, &'static str)) -> CompletionItem {
+    pub fn into_item(self, text: &crate::text::Text, place: &(usize, String)) -> CompletionItem {
         let range = text.range(&self.replace);
         let import =
-            self.import.then(|| vec![TextEdit::new(text.range(&(place.0..place.0)), place.1.into())]);
+            self.import.then(|| vec![TextEdit::new(text.range(&(place.0..place.0)), place.1.clone())]);
         // Without a word about formats the client takes text as it is.
         let documentation = match self.markdown {
             true => Documentation::MarkupContent(MarkupContent {
@@ -60,16 +60,24 @@ impl Offer {
 }
 
 /// Where `import mvm` belongs: after what must come first, before the first statement of any other kind.
-pub fn import_place(source: &str) -> (usize, &'static str) {
+pub fn import_place(source: &str) -> (usize, String) {
     let items = mvm_compiler::items::split(source);
     let first = |item: &&mvm_compiler::items::Item| {
         let text = source[item.range()].trim_start_matches(['r', 'R', 'u', 'U']);
         !text.starts_with(['"', '\'']) && !text.starts_with("from __future__")
     };
+    let ends = line_end(source);
     match items.iter().find(first) {
-        Some(item) if item.kind == mvm_compiler::items::ItemKind::Import => (item.start, "import mvm\n"),
-        Some(item) => (item.start, "import mvm\n\n"),
-        None if source.is_empty() || source.ends_with('\n') => (source.len(), "import mvm\n"),
-        None => (source.len(), "\nimport mvm\n"),
+        Some(item) if item.kind == mvm_compiler::items::ItemKind::Import => {
+            (item.start, format!("import mvm{ends}"))
+        }
+        Some(item) => (item.start, format!("import mvm{ends}{ends}")),
+        None if source.is_empty() || source.ends_with('\n') => (source.len(), format!("import mvm{ends}")),
+        None => (source.len(), format!("{ends}import mvm{ends}")),
     }
+}
+
+/// How lines end here.
+pub fn line_end(source: &str) -> &'static str {
+    if source.contains("\r\n") { "\r\n" } else { "\n" }
 }

@@ -13,6 +13,7 @@ use crate::hints::defaults;
 use crate::layout;
 use crate::lexical::{Bracket, Lexical};
 use crate::names::Names;
+use crate::offer::{import_place, line_end};
 
 /// A refactoring that can be done here.
 #[derive(Debug)]
@@ -81,21 +82,48 @@ fn argument<'b>(source: &str, bracket: &'b Bracket, name: &str) -> Option<&'b cr
 
 fn network_policy(source: &str, lexical: &Lexical<'_>, offset: usize) -> Option<Refactoring> {
     let app = declaration(source, lexical, offset)?;
-    if argument(source, app, "network").is_some() {
+    // What is unpacked may hold one.
+    let unpacks = app.items.iter().any(|i| source[i.range.clone()].starts_with("**"));
+    if unpacks || argument(source, app, "network").is_some() {
         return None;
     }
     // What secrets may be sent to is what the app will want to reach.
+    let hosts = hosts_in(source, lexical, app, &["secret"]);
+    let allow = if hosts.is_empty() { String::new() } else { format!(", allow_https=[{}]", quoted(&hosts)) };
+    let (network, import) = lexical.spelled("network");
+    let written = format!("network={network}(mode=\"deny\"{allow})");
+    Some(rewrite("Add a network policy", importing(source, import, append(source, app, &[written]))))
+}
+
+/// The hosts that these helpers name in a declaration.
+fn hosts_in<'a>(source: &'a str, lexical: &Lexical<'_>, app: &Bracket, helpers: &[&str]) -> Vec<&'a str> {
     let mut hosts: Vec<&str> = Vec::new();
-    let inside = crate::role::all(source, lexical).filter(|m| m.role == crate::role::Role::Host);
-    for meant in inside.filter(|m| app.open < m.range.start && m.range.end < app.close) {
-        if !hosts.contains(&meant.text) {
+    for literal in lexical.strings.iter().filter(|s| app.open < s.range.start && s.range.end < app.close) {
+        let Some(meant) = crate::role::of(source, lexical, literal) else { continue };
+        let helper = lexical.call_at(meant.range.start).map(|(_, helper)| helper.name);
+        let said = meant.role == crate::role::Role::Host && helper.is_some_and(|h| helpers.contains(&h));
+        if said && is_host(meant.text) && !hosts.contains(&meant.text) {
             hosts.push(meant.text);
         }
     }
-    let list: Vec<_> = hosts.iter().map(|h| format!("\"{h}\"")).collect();
-    let allow = if list.is_empty() { String::new() } else { format!(", allow_https=[{}]", list.join(", ")) };
-    let written = format!("network={}.network(mode=\"deny\"{allow})", lexical.module());
-    Some(rewrite("Add a network policy", vec![append(source, app, &[written])]))
+    hosts
+}
+
+fn quoted(hosts: &[&str]) -> String {
+    hosts.iter().map(|h| format!("\"{h}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// A name that can be allowed as it stands: no pattern, no address of this network, nothing with a path.
+fn is_host(text: &str) -> bool {
+    let label = |l: &str| {
+        let sound = l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        sound && (1..=63).contains(&l.len()) && !l.starts_with('-') && !l.ends_with('-')
+    };
+    let top = text.rsplit('.').next().unwrap_or_default();
+    text.len() <= 253
+        && text.contains('.')
+        && text.split('.').all(label)
+        && top.bytes().any(|b| b.is_ascii_lowercase())
 }
 
 /// A plain string in `env={…}` becomes a reference to the store.
@@ -124,13 +152,22 @@ fn to_secret(source: &str, lexical: &Lexical<'_>, offset: usize) -> Option<Refac
         return None;
     }
     let name: Vec<_> = key.split('_').filter(|p| !p.is_empty()).map(str::to_ascii_lowercase).collect();
-    let text = format!("{}.secret(\"{}\")", lexical.module(), name.join("-"));
+    if name.is_empty() {
+        return None;
+    }
+    let (secret, import) = lexical.spelled("secret");
+    // Where it may be sent to is what the declaration lets out.
+    let allowed = declaration(source, lexical, offset)
+        .map(|app| hosts_in(source, lexical, app, &["network", "host_port"]));
+    let allowed =
+        allowed.filter(|hosts| !hosts.is_empty()).map(|hosts| format!(", hosts=[{}]", quoted(&hosts)));
+    let text = format!("{secret}(\"{}\"{})", name.join("-"), allowed.unwrap_or_default());
     let title =
         format!("Move the value of {key} to a secret (store it with `mvmctl secret set {}`)", name.join("-"));
-    Some(rewrite(&title, vec![Edit { range: value, text }]))
+    Some(rewrite(&title, importing(source, import, Edit { range: value, text })))
 }
 
-/// The digest of an image that lies in an OCI layout of the workspace. No registry is asked.
+/// The digest of an image that lies in an OCI layout of the workspace.
 fn pin_image(place: &Place<'_>, lexical: &Lexical<'_>) -> Option<Refactoring> {
     let (bracket, helper) = call(place.source, lexical, place.range.start)?;
     let reference = unpinned(place.source, lexical, bracket, helper)?;
@@ -141,17 +178,33 @@ fn pin_image(place: &Place<'_>, lexical: &Lexical<'_>) -> Option<Refactoring> {
     Some(rewrite(&title, vec![append(place.source, bracket, &[argument])]))
 }
 
-/// The edits that pin every image of a text that a layout has, and the names of those that none has.
-pub fn pins(source: &str, roots: &[PathBuf], file: Option<&Path>) -> (Vec<Edit>, Vec<String>) {
+/// The image without a digest at a place, if no layout has it: its registry may be asked.
+pub fn unknown_image<'a>(place: &Place<'a>) -> Option<&'a str> {
+    let lexical = Lexical::new(place.source);
+    let (bracket, helper) = call(place.source, &lexical, place.range.start)?;
+    let reference = unpinned(place.source, &lexical, bracket, helper).filter(|_| bracket.closed)?;
+    let found = layout::digest_of(reference, &layout::directories(place.roots, place.file));
+    found.is_none().then_some(reference)
+}
+
+/// The edits that pin the images of a text, or the chosen one, whose digest is known, and the names of the others.
+pub fn pins(
+    source: &str,
+    chosen: Option<&str>,
+    digest_of: &dyn Fn(&str) -> Option<String>,
+) -> (Vec<Edit>, Vec<String>) {
     let lexical = Lexical::new(source);
-    let layouts = layout::directories(roots, file);
     let (mut edits, mut unknown) = (Vec::new(), Vec::new());
     for bracket in lexical.brackets.iter().filter(|b| b.closed) {
         let Some(helper) = lexical.helper_of(bracket) else { continue };
         let Some(reference) = unpinned(source, &lexical, bracket, helper) else { continue };
-        match layout::digest_of(reference, &layouts) {
-            Some(found) => edits.push(append(source, bracket, &[format!("digest=\"{}\"", found.digest)])),
-            None => unknown.push(reference.to_owned()),
+        if chosen.is_some_and(|c| c != reference) {
+            continue;
+        }
+        match digest_of(reference) {
+            Some(digest) => edits.push(append(source, bracket, &[format!("digest=\"{digest}\"")])),
+            None if !unknown.iter().any(|u| u == reference) => unknown.push(reference.to_owned()),
+            None => {}
         }
     }
     (edits, unknown)
@@ -186,7 +239,8 @@ fn spell_out(
         return None;
     }
     let title = format!("Spell out the defaults of `{}`", helper.name);
-    Some(rewrite(&title, vec![append(source, bracket, &written)]))
+    let import = missing.iter().any(|a| a.import);
+    Some(rewrite(&title, importing(source, import, append(source, bracket, &written))))
 }
 
 /// A literal argument becomes a constant above the declaration.
@@ -207,14 +261,27 @@ fn extract(
     let item = names.item_at(value.start)?;
     let free = |n: &String| names.occurrences(n).is_empty();
     let name = std::iter::once(name.clone()).chain((2..100).map(|n| format!("{name}_{n}"))).find(free)?;
-    let ends = if source.contains("\r\n") { "\r\n" } else { "\n" };
+    let ends = line_end(source);
     let definition = format!("{name} = {}{ends}{ends}{ends}", &source[value.clone()]);
-    let edits = vec![
-        Edit { range: item.start..item.start, text: definition },
-        Edit { range: value, text: name.clone() },
-    ];
+    let place = above_comments(source, lexical, item.start);
+    let edits =
+        vec![Edit { range: place..place, text: definition }, Edit { range: value, text: name.clone() }];
     let title = format!("Extract to the constant `{name}`");
     Some(Refactoring { title, kind: CodeActionKind::REFACTOR_EXTRACT, edits })
+}
+
+/// Comments that stand right above a statement belong to it.
+fn above_comments(source: &str, lexical: &Lexical<'_>, statement: usize) -> usize {
+    let mut place = statement;
+    while let Some(above) = source[..place].strip_suffix('\n') {
+        let start = above.rfind('\n').map_or(0, |i| i + 1);
+        if !lexical.comments.iter().any(|c| c.start == start) {
+            break;
+        }
+        place = start;
+    }
+    // A line that the interpreter reads, and the encoding, stay first.
+    if place == 0 { statement } else { place }
 }
 
 /// The literal around an offset, and what to call it.
@@ -233,7 +300,7 @@ fn literal_at(
     let (label, value) = if in_dictionary {
         let entry = inner.item_at(offset).1.filter(|i| i.value > i.range.start && i.value <= offset)?;
         let key = source[entry.range.start..entry.value].trim_end().trim_end_matches(':').trim();
-        (key.trim_matches(['"', '\'']).to_owned(), entry.value..entry.range.end)
+        (key.trim_matches(['"', '\'']).to_ascii_uppercase(), entry.value..entry.range.end)
     } else {
         let value = item.value.max(item.range.start)..item.range.end;
         (param.name.to_ascii_uppercase(), value)
@@ -271,6 +338,13 @@ fn rewrite(title: &str, edits: Vec<Edit>) -> Refactoring {
     Refactoring { title: title.to_owned(), kind: CodeActionKind::REFACTOR_REWRITE, edits }
 }
 
+/// The edit, and the import that it takes.
+fn importing(source: &str, missing: bool, edit: Edit) -> Vec<Edit> {
+    let import = missing.then(|| import_place(source));
+    let import = import.map(|(place, text)| Edit { range: place..place, text });
+    import.into_iter().chain([edit]).collect()
+}
+
 /// Adds arguments at the end of a call, each on a line of its own where the others are.
 fn append(source: &str, bracket: &Bracket, arguments: &[String]) -> Edit {
     let last = bracket.items.iter().rfind(|i| !i.range.is_empty());
@@ -280,8 +354,12 @@ fn append(source: &str, bracket: &Bracket, arguments: &[String]) -> Edit {
     let line = source[..last.range.start].rfind('\n').map_or(0, |i| i + 1);
     let indent = &source[line..last.range.start];
     let own_line = line > bracket.open && indent.trim().is_empty();
-    let ends = if source.contains("\r\n") { "\r\n" } else { "\n" };
+    let ends = line_end(source);
     let between = if own_line { format!(",{ends}{indent}") } else { ", ".to_owned() };
     let text: String = arguments.iter().map(|a| format!("{between}{a}")).collect();
     Edit { range: last.range.end..last.range.end, text }
 }
+
+#[cfg(test)]
+#[path = "refactor_tests.rs"]
+mod tests;

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use vmm_core::image::oci::Reference;
+use vmm_core::image::registry::{self, Keychain};
 use vmm_core::machine::{CallOutcome, CallRequest, HypervisorChoice, MachineInfo};
 use vmm_core::workflow::{self, BuildOptions, LaunchOptions, OutputSink, RunRequest};
 use vmm_core::{Context, Home, Result, secrets};
@@ -72,6 +74,9 @@ pub type MachinesFuture = Pin<Box<dyn Future<Output = Vec<MachineInfo>> + Send>>
 /// A machine that is being stopped.
 pub type StopFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
+/// The digest of an image, being asked for.
+pub type DigestFuture = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
+
 /// Builds and runs.
 pub trait Runner: Send + Sync {
     /// Starts a job. Dropping the future ends it too.
@@ -100,6 +105,11 @@ pub trait Runner: Send + Sync {
     /// Stops one of them.
     fn stop_machine(&self, name: String, ctx: Context) -> StopFuture {
         Box::pin(async move { workflow::down(&Home::from_env()?, &name, &ctx).await })
+    }
+
+    /// Asks an image's registry for its digest, with the keys that the user's other tools hold.
+    fn image_digest(&self, reference: Reference, ctx: Context) -> DigestFuture {
+        Box::pin(async move { registry::digest_of(&reference, Keychain::from_env(), &ctx).await })
     }
 
     /// Puts a value into the host's store of secrets.

@@ -96,10 +96,9 @@ impl Session {
                 return reply.send(Err(refusal(format!("not stored: {error}"))));
             }
             let edit = session.workspace_edit(&snapshot, &found.edits);
-            let params = json!({ "label": format!("Move to the secret `{}`", found.name), "edit": edit });
+            let label = format!("Move to the secret `{}`", found.name);
             let (name, remains) = (found.name, found.remains);
-            session.request("workspace/applyEdit", params, move |session, answer| {
-                let applied = answer.is_some_and(|a| a["applied"] == true);
+            session.apply_edit(&label, edit, move |session, applied| {
                 let (kind, message) = told(&name, applied, remains);
                 session.tell(kind, &message);
                 reply.send(Ok(Some(json!({ "stored": true, "applied": applied, "name": name }))));

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_lsp::jsonrpc::{Error, ErrorCode, Id, Request, Response};
 use tower_lsp::ls_types::MessageType;
@@ -19,6 +18,7 @@ use tower_service::Service;
 use crate::content::SCHEME;
 use crate::edge::{Edge, Tasks};
 use crate::inbox::{Event, Inbox};
+use crate::message::{invalid, parse};
 use crate::outbox::Outbox;
 use crate::record::Recorder;
 use crate::runner::Runner;
@@ -145,36 +145,25 @@ struct Loop {
     pending: Vec<(Option<Id>, Answer)>,
     /// The request that asked for our capabilities.
     initialize: Option<Id>,
+    /// It was answered well.
+    initialized: bool,
     inbox: Inbox,
     outbox: Outbox,
-}
-
-/// A message as JSON-RPC knows them.
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    jsonrpc: Option<String>,
-    #[serde(default)]
-    method: Option<String>,
-    #[serde(default, deserialize_with = "some")]
-    id: Option<Value>,
-    #[serde(default, deserialize_with = "some")]
-    params: Option<Value>,
-    #[serde(default, deserialize_with = "some")]
-    result: Option<Value>,
-    #[serde(default)]
-    error: Option<Value>,
-}
-
-/// `null` is a value, not an absence.
-fn some<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(d).map(Some)
 }
 
 impl Loop {
     fn new(session: Session, inbox: Inbox, outbox: Outbox) -> Self {
         let (service, tasks) = Edge::service();
-        Loop { session, service, tasks, pending: Vec::new(), initialize: None, inbox, outbox }
+        Loop {
+            session,
+            service,
+            tasks,
+            pending: Vec::new(),
+            initialize: None,
+            initialized: false,
+            inbox,
+            outbox,
+        }
     }
 
     fn run(mut self) -> i32 {
@@ -242,14 +231,10 @@ impl Loop {
     }
 
     fn frame(&mut self, body: &[u8]) -> Option<i32> {
-        let message: Message = match serde_json::from_slice(body) {
+        let message = match parse(body) {
             Ok(message) => message,
-            Err(e) => {
-                let error = if e.is_data() { Error::invalid_request() } else { Error::parse_error() };
-                self.respond_error(
-                    Id::Null,
-                    Error { message: format!("{}: {e}", error.message).into(), ..error },
-                );
+            Err((id, error)) => {
+                self.respond_error(id, error);
                 return None;
             }
         };
@@ -279,8 +264,30 @@ impl Loop {
         if method == "exit" && id.is_none() {
             return Some(self.exit_code());
         }
-        self.call(method, id, message.params);
+        match self.untimely(&method, id.as_ref()) {
+            Some(error) => id.into_iter().for_each(|id| self.respond_error(id, error.clone())),
+            None => self.call(method, id, message.params),
+        }
         None
+    }
+
+    /// Why a message must not be looked at now. The service would say so in fewer words, or end its own life over it.
+    fn untimely(&self, method: &str, id: Option<&Id>) -> Option<Error> {
+        match (method, id) {
+            ("exit", Some(_)) => Some(invalid("`exit` is a notification: it has no `id`")),
+            ("initialize" | "shutdown", None) => Some(invalid("this is a request: it needs an `id`")),
+            _ if self.session.is_shut_down() => {
+                Some(invalid("`shutdown` was asked for: only `exit` may follow"))
+            }
+            ("initialize", _) if self.initialized => Some(invalid("`initialize` was asked for already")),
+            ("initialize", _) => None,
+            _ if !self.initialized => Some(Error {
+                code: ErrorCode::ServerError(-32002),
+                message: "the server is not initialized: `initialize` comes first".into(),
+                data: None,
+            }),
+            _ => None,
+        }
     }
 
     fn call(&mut self, method: String, id: Option<Id>, params: Option<Value>) {
@@ -338,6 +345,7 @@ impl Loop {
 
     fn respond(&mut self, response: Response) {
         let asked = self.initialize.take_if(|id| id == response.id()).is_some();
+        self.initialized |= asked && response.is_ok();
         if !asked || !self.session.shows_content || !response.is_ok() {
             return self.outbox.respond(&response);
         }
@@ -359,8 +367,4 @@ impl Loop {
             self.session.panicked(&*payload);
         }
     }
-}
-
-fn invalid(why: &'static str) -> Error {
-    Error { message: why.into(), ..Error::invalid_request() }
 }

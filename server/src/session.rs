@@ -17,6 +17,7 @@ use crate::jobs::Jobs;
 use crate::machines::Machines;
 use crate::outbox::{Key, Outbox};
 use crate::pages::Pages;
+use crate::pin::Pinnings;
 use crate::pull::Held;
 use crate::runner::Runner;
 use crate::settings::Settings;
@@ -39,6 +40,7 @@ pub struct Session {
     /// Documents whose preview is open.
     pub(crate) previews: HashSet<Uri>,
     pub(crate) jobs: Jobs,
+    pub(crate) pinnings: Pinnings,
     pub(crate) pages: Pages,
     pub(crate) workspace: Workspace,
     pub(crate) machines: Machines,
@@ -71,6 +73,7 @@ impl Session {
             docs: Documents::default(),
             previews: HashSet::new(),
             jobs: Jobs::default(),
+            pinnings: Pinnings::default(),
             pages: Pages::default(),
             workspace: Workspace::default(),
             machines: Machines::default(),
@@ -187,7 +190,7 @@ impl Session {
         }
         self.settings.trusted = trusted;
         if !trusted {
-            self.jobs.cancel_all();
+            self.cancel_all();
         }
         self.lenses_changed();
     }
@@ -210,8 +213,13 @@ impl Session {
     pub fn shutdown(&mut self) -> Result<()> {
         self.shut_down = true;
         self.release_workspace(true);
-        self.jobs.cancel_all();
+        self.cancel_all();
         Ok(())
+    }
+
+    fn cancel_all(&mut self) {
+        self.jobs.cancel_all();
+        self.pinnings.cancel_all();
     }
 
     /// `shutdown` has been asked for.
@@ -227,7 +235,7 @@ impl Session {
 
     /// The session is over: cancels what was started and waits, so long at most, until it is gone.
     pub fn stop_everything(&mut self, limit: Duration) {
-        self.jobs.cancel_all();
+        self.cancel_all();
         self.jobs.wait(limit);
     }
 

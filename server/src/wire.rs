@@ -7,6 +7,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 pub const MAX_BODY: u64 = 64 << 20;
 /// So much of a larger one is kept, to tell what it was.
 const HEAD: u64 = 1024;
+/// A length beyond this is no message of anybody: to skip so much would be to read nothing ever again.
+const ABSURD: u64 = 4 << 30;
 /// Longest header line that is looked at; the rest of a longer line is garbage.
 const MAX_LINE: usize = 4096;
 const KEY: &[u8] = b"content-length:";
@@ -47,6 +49,7 @@ impl<R: Read> FrameReader<R> {
     pub fn next_frame(&mut self) -> io::Result<Frame> {
         let mut length: Option<u64> = None;
         let mut trouble: Option<String> = None;
+        let mut charset: Option<String> = None;
         let mut first = true;
         loop {
             let line = match self.line()? {
@@ -56,7 +59,15 @@ impl<R: Read> FrameReader<R> {
             };
             if line.is_empty() {
                 match (length, trouble.take()) {
-                    (Some(length), None) => return self.body(length),
+                    (Some(length), None) => {
+                        let frame = self.body(length)?;
+                        return Ok(match (charset, &frame) {
+                            (Some(name), Frame::Body(_)) => {
+                                Frame::Garbage(format!("a body in `{name}`: UTF-8 alone is read"))
+                            }
+                            _ => frame,
+                        });
+                    }
                     (Some(_), Some(trouble)) => return Ok(Frame::Garbage(trouble)),
                     // Blank lines between frames are harmless; blank lines after garbage end it.
                     (None, None) if first => continue,
@@ -73,9 +84,13 @@ impl<R: Read> FrameReader<R> {
                         // Whatever came before is lost; this header begins a frame of its own.
                         return self.resume(value);
                     }
-                    length = Some(value);
+                    // Two of them leave open where the body ends.
+                    if length.replace(value).is_some_and(|other| other != value) {
+                        trouble = Some("two lengths that differ".into());
+                    }
                 }
-                Header::BadLength => trouble = Some("a Content-Length that is not a number".into()),
+                Header::BadLength => trouble = Some("a Content-Length that is none".into()),
+                Header::Charset(name) => charset = Some(name),
                 Header::Other => {}
                 Header::Garbage => trouble = Some("bytes outside a message".into()),
             }
@@ -138,8 +153,13 @@ impl<R: Read> FrameReader<R> {
 }
 
 enum Header {
-    Length { value: u64, after_garbage: bool },
+    Length {
+        value: u64,
+        after_garbage: bool,
+    },
     BadLength,
+    /// The body is in another encoding than ours.
+    Charset(String),
     Other,
     Garbage,
 }
@@ -150,16 +170,58 @@ fn header(line: &[u8]) -> Header {
         let name = line.iter().position(|&b| b == b':').map(|i| &line[..i]);
         let plausible =
             name.is_some_and(|n| !n.is_empty() && n.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-'));
-        return if plausible { Header::Other } else { Header::Garbage };
+        return match foreign_charset(line) {
+            Some(charset) if plausible => Header::Charset(charset),
+            _ if plausible => Header::Other,
+            _ => Header::Garbage,
+        };
     };
     let value = std::str::from_utf8(&line[at + KEY.len()..]).map(str::trim);
     match value {
         Ok(v) if !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()) => match v.parse() {
-            Ok(value) => Header::Length { value, after_garbage: at > 0 },
-            Err(_) => Header::BadLength,
+            Ok(value) if value <= ABSURD => Header::Length { value, after_garbage: at > 0 },
+            _ => Header::BadLength,
         },
         _ => Header::BadLength,
     }
+}
+
+/// The encoding that a `Content-Type` names, unless it is UTF-8 (for some clients: `utf8`).
+fn foreign_charset(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?.to_ascii_lowercase();
+    let named = line.strip_prefix("content-type:")?.split_once("charset=")?.1;
+    let named = named.split(';').next().unwrap_or_default().trim().trim_matches('"');
+    (!matches!(named, "utf-8" | "utf8")).then(|| named.chars().take(40).collect())
+}
+
+/// A lone surrogate (`\ud800`), as editors that count in UTF-16 write half a character, becomes U+FFFD, which is as long in
+/// their counting: the text keeps its length. `None`: there is none.
+pub fn mend_surrogates(body: &[u8]) -> Option<Vec<u8>> {
+    let unit = |at: usize| {
+        let hex = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        hex.iter()
+            .all(u8::is_ascii_hexdigit)
+            .then(|| u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok())?
+    };
+    let mut mended: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', body.get(at..)?) {
+        at += found;
+        let Some(value) = unit(at) else {
+            // Whatever is escaped, an escaped backslash above all, begins no escape.
+            at += 2;
+            continue;
+        };
+        match (value, unit(at + 6)) {
+            (0xD800..=0xDBFF, Some(0xDC00..=0xDFFF)) => at += 12,
+            (0xD800..=0xDFFF, _) => {
+                mended.get_or_insert_with(|| body.to_vec())[at + 2..at + 6].copy_from_slice(b"FFFD");
+                at += 6;
+            }
+            _ => at += 6,
+        }
+    }
+    mended
 }
 
 /// A member of the outermost object of a JSON text that may be cut off: a string or a number that comes whole.
@@ -255,6 +317,51 @@ mod tests {
         let found = frames(b"Content-Length: 99999999999999999999999\r\n\r\nContent-Length: 2\r\n\r\n{}");
         assert!(matches!(found[0], Frame::Garbage(_)), "{found:?}");
         assert_eq!(found[1..], [body("{}"), Frame::End]);
+    }
+
+    #[test]
+    fn lengths_that_leave_the_end_open_cost_no_later_message() {
+        let next = "Content-Length: 2\r\n\r\n{}";
+        for head in [
+            "Content-Length: 2\r\nContent-Length: 20\r\n\r\n{}",
+            "Content-Length: 18446744073709551615\r\n\r\n",
+        ] {
+            let found = frames(format!("{head}{next}").as_bytes());
+            assert!(matches!(found[0], Frame::Garbage(_)), "{found:?}");
+            assert_eq!(found[1..], [body("{}"), Frame::End], "{head}");
+        }
+        assert_eq!(frames(b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}"), [body("{}"), Frame::End]);
+    }
+
+    #[test]
+    fn a_body_in_another_encoding_is_told_and_skipped() {
+        let of = |charset: &str| {
+            let kind = format!("Content-Type: application/vscode-jsonrpc; charset={charset}\r\n");
+            frames(format!("{kind}Content-Length: 2\r\n\r\n{{}}").as_bytes())
+        };
+        for ours in ["utf-8", "UTF-8", "utf8", "\"utf-8\""] {
+            assert_eq!(of(ours), [body("{}"), Frame::End], "{ours}");
+        }
+        let found = of("utf-16");
+        assert!(matches!(&found[0], Frame::Garbage(why) if why.contains("utf-16")), "{found:?}");
+        assert_eq!(found[1..], [Frame::End]);
+    }
+
+    #[test]
+    fn half_a_character_becomes_one_that_is_none() {
+        let mend = |text: &str| mend_surrogates(text.as_bytes()).map(|b| String::from_utf8(b).unwrap());
+        for (text, mended) in [
+            (r#""a\ud83dz""#, Some(r#""a\uFFFDz""#)),
+            (r#""\uDE00\ud83d\ude00""#, Some(r#""\uFFFD\ud83d\ude00""#)),
+            (r#""\ud83d\ud83d\ude00""#, Some(r#""\uFFFD\ud83d\ude00""#)),
+            (r#""\ud83d\n""#, Some(r#""\uFFFD\n""#)),
+            (r#""\ud83d\ude00 \\ud83d \u00e9 \" \\""#, None),
+            (r#""\ud8"#, None),
+            ("", None),
+            ("\\", None),
+        ] {
+            assert_eq!(mend(text).as_deref(), mended, "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The Python files below the roots: which of them declare something, what is found in them, what they are called.
 //! Scanned on a thread, when somebody first asks; a file that does not name the product costs its stamp alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl Session {
     }
 
     fn workspace_scanned(&mut self, seen: &[PathBuf]) {
-        let kept: std::collections::HashSet<&PathBuf> = seen.iter().collect();
+        let kept: HashSet<&PathBuf> = seen.iter().collect();
         self.workspace.files.retain(|path, _| kept.contains(path));
         self.workspace.scanning = false;
         self.workspace.scanned = true;
@@ -192,8 +192,7 @@ impl Session {
     /// open, wherever it lies.
     pub(crate) fn declaring_texts(&self) -> Vec<(Uri, Text)> {
         let mut all: Vec<(Uri, Text)> = self.docs.open_texts().collect();
-        let open: std::collections::HashSet<PathBuf> =
-            all.iter().filter_map(|(uri, _)| files::path_of(uri)).collect();
+        let open: HashSet<PathBuf> = all.iter().filter_map(|(uri, _)| files::path_of(uri)).collect();
         for path in self.workspace.declaring().filter(|p| !open.contains(*p)) {
             all.extend(files::uri_of(path).zip(self.text_of(path)));
         }
@@ -210,17 +209,36 @@ impl Session {
     /// `workspace/symbol`
     pub fn symbol(&mut self, params: &WorkspaceSymbolParams) -> Option<WorkspaceSymbolResponse> {
         let query = params.query.to_lowercase();
+        let (open, paths) = self.open_symbols();
+        let elsewhere = |s: &&Symbol| files::path_of(&s.uri).is_none_or(|path| !paths.contains(&path));
+        let all = open.iter().chain(self.workspace.symbols().filter(elsewhere));
         #[allow(deprecated)] // The field is deprecated, the type has no other constructor.
-        let found =
-            self.workspace.symbols().filter(|s| is_within(&query, &s.name)).map(|s| SymbolInformation {
-                name: s.name.clone(),
-                kind: SymbolKind::MODULE,
-                tags: None,
-                deprecated: None,
-                location: Location::new(s.uri.clone(), s.range),
-                container_name: s.workload.clone(),
-            });
+        let found = all.filter(|s| is_within(&query, &s.name)).map(|s| SymbolInformation {
+            name: s.name.clone(),
+            kind: SymbolKind::MODULE,
+            tags: None,
+            deprecated: None,
+            location: Location::new(s.uri.clone(), s.range),
+            container_name: s.workload.clone(),
+        });
         Some(WorkspaceSymbolResponse::Flat(found.take(1000).collect()))
+    }
+
+    /// The declarations of what is open, saved or not, and the paths that they stand for: what lies below the roots, and
+    /// what lies nowhere. Without roots all that is open is the workspace.
+    fn open_symbols(&mut self) -> (Vec<Symbol>, HashSet<PathBuf>) {
+        let mut uris: Vec<Uri> = self.docs.open_texts().map(|(uri, _)| uri).collect();
+        uris.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        let (mut found, mut paths) = (Vec::new(), HashSet::new());
+        let snapshots: Vec<_> = uris.iter().filter_map(|uri| self.newest(uri)).collect();
+        for snapshot in snapshots {
+            let below = |path: &PathBuf| self.roots.iter().any(|root| path.starts_with(root));
+            if self.roots.is_empty() || snapshot.path.as_ref().is_none_or(below) {
+                found.extend(symbols(&snapshot));
+                paths.extend(snapshot.path.clone());
+            }
+        }
+        (found, paths)
     }
 }
 

@@ -118,7 +118,7 @@ fn extracting_a_constant_changes_nothing() {
 }
 
 #[test]
-fn an_image_is_pinned_from_a_layout_and_from_nowhere_else() {
+fn offline_an_image_is_pinned_from_a_layout_and_from_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
     let uri = format!("file://{}", folder.path().join("tool.py").display());
     let digest = format!("sha256:{}", "ab".repeat(32));
@@ -127,7 +127,7 @@ fn an_image_is_pinned_from_a_layout_and_from_nowhere_else() {
     able["workspace"]["applyEdit"] = true.into();
     let mut client = Client::in_folder(
         able,
-        json!({}),
+        json!({ "offline": true }),
         Arc::new(Scripted::default()),
         &format!("file://{}", folder.path().display()),
     );
@@ -135,7 +135,7 @@ fn an_image_is_pinned_from_a_layout_and_from_nowhere_else() {
     client.expect("textDocument/publishDiagnostics");
     let command = json!({ "command": "mvm.pinImage", "arguments": [{ "uri": uri }] });
     let refused = client.request("workspace/executeCommand", command.clone()).unwrap_err();
-    assert!(refused["message"].as_str().unwrap().contains("asks no registry"), "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("no registry is asked"), "{refused}");
 
     let layout = folder.path().join("image");
     std::fs::create_dir(&layout).unwrap();

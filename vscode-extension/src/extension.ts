@@ -63,9 +63,15 @@ export function activate(context: vscode.ExtensionContext): void {
     return last && jobs.again(last.uri, last.name ?? '');
   });
   on('mvm.stop', (given) => jobs.stop(target(given)));
-  on('mvm.storeSecret', async (given) => {
+  const forward = async (command: string, given: unknown): Promise<unknown> => {
     const client = await server.get();
-    return client?.sendRequest('workspace/executeCommand', { command: 'mvm.storeSecret', arguments: [given] });
+    return client?.sendRequest('workspace/executeCommand', { command, arguments: [given] });
+  };
+  on('mvm.storeSecret', (given) => forward('mvm.storeSecret', given));
+  on('mvm.pinImage', (given) => {
+    // An action hands over which image, the palette nothing: then all of the file that is shown.
+    const shown = vscode.window.activeTextEditor?.document.uri.toString();
+    return forward('mvm.pinImage', given ?? { uri: shown });
   });
   on('mvm.restart', () => server.restart());
   on('mvm.showLog', () => server.log.show());

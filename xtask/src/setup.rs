@@ -37,6 +37,15 @@ pub const VENV: Need = Need {
 pub const PIP: Need = Need { program: "pip3", package: "python3-pip", purpose: "fetch programs from wheels" };
 /// The package manager of `nix_packages`.
 pub const NIX: Need = Need { program: "nix", package: "nix-bin", purpose: "test packages from Nix" };
+/// A registry of images, on loopback.
+pub const REGISTRY: Need =
+    Need { program: "docker-registry", package: "docker-registry", purpose: "test against a real registry" };
+/// Puts images into it.
+pub const SKOPEO: Need =
+    Need { program: "skopeo", package: "skopeo", purpose: "fill the registry of a test" };
+/// Makes its certificate.
+pub const OPENSSL: Need =
+    Need { program: "openssl", package: "openssl", purpose: "make a test's certificate" };
 /// Static shell for the benchmark's plain recipe and for the outer guest of the KVM tests.
 pub const BUSYBOX: Need =
     Need { program: "busybox", package: "busybox-static", purpose: "boot the plain recipe" };

@@ -252,6 +252,18 @@ pub const SUITES: &[Suite] = &[
         },
     },
     Suite {
+        name: "registry",
+        about: "the digest of an image, from a real registry: open, behind a password, behind TLS",
+        needs: &[setup::CC, setup::REGISTRY, setup::SKOPEO, setup::OPENSSL],
+        programs: false,
+        when: When::Always,
+        work: Work::Tests {
+            select: |p| p.package == "vmm-core" && p.target == "registry",
+            arguments: &["--include-ignored"],
+            environment: &[],
+        },
+    },
+    Suite {
         name: "archive",
         about: "packages and a kernel from the distribution's real archive",
         needs: &[setup::CC],

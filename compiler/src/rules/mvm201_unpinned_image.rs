@@ -17,8 +17,8 @@ pub static RULE: Rule = Rule {
     summary: "An OCI image is not pinned by digest",
     rationale: "A tag is a name that its owner can move: what is built tomorrow may not be what was reviewed today, and \
 whoever takes over the registry account chooses what runs. A digest names the bytes themselves.",
-    remedy: "Pin the image: `mvm.oci_image(\"name:tag\", digest=\"sha256:…\")`. The editor's *Pin image* action \
-        (`mvm.pinImage`) takes the digest from an OCI image layout in the workspace; a registry tells it with \
+    remedy: "Pin the image: `mvm.oci_image(\"name:tag\", digest=\"sha256:…\")`. The editor's *Pin this image* action \
+        (`mvm.pinImage`) takes the digest from an OCI image layout in the workspace, or asks the registry; by hand it is \
         `skopeo inspect docker://IMAGE`. Registries whose tags cannot move may be listed under \
 `allowed-registries`. Better still, name a Nix package set.",
     examples: &[

@@ -82,16 +82,44 @@ impl Server {
         self.input.flush().unwrap();
     }
 
-    fn notify(&mut self, method: &str, params: Value) {
+    /// Tells something.
+    pub fn notify(&mut self, method: &str, params: Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 
     /// Asks and waits for the answer.
     pub fn request(&mut self, method: &str, params: Value) {
+        let id = self.ask(method, params);
+        self.until(|m| m.id == id && m.method.is_empty());
+    }
+
+    /// Asks and waits for nothing.
+    pub fn ask(&mut self, method: &str, params: Value) -> u64 {
         self.next += 1;
         let id = self.next;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
-        self.until(|m| m.id == id && m.method.is_empty());
+        id
+    }
+
+    /// The answer to a request, whole.
+    pub fn answer(&mut self, id: u64) -> Value {
+        self.message(|m| m["id"] == id && m["method"].is_null())
+    }
+
+    /// The next message of a kind, whole.
+    pub fn message(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let Frame::Body(body) = self.output.next_frame().unwrap() else { panic!("the server ended") };
+            let message: Value = serde_json::from_slice(&body).unwrap();
+            if wanted(&message) {
+                return message;
+            }
+        }
+    }
+
+    /// The server's process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn until(&mut self, wanted: impl Fn(&Head) -> bool) {

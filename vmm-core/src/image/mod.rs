@@ -7,6 +7,7 @@ pub mod debian;
 pub mod nix;
 pub mod oci;
 pub(crate) mod pip;
+pub mod registry;
 pub(crate) mod wheel;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use crate::digest::is_sha256_hex;
 use crate::{Error, ErrorKind, Result};
 
 /// The registry that a reference without one means.
-const DEFAULT_REGISTRY: &str = "docker.io";
+pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
 /// Longest repository path that registries take.
 const MAX_REPOSITORY: usize = 255;
 

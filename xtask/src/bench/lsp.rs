@@ -18,21 +18,17 @@ const RUNS: usize = 41;
 /// What is measured beside ours.
 const RUFF: &str = "ruff==0.17.6";
 
+/// All of it.
+pub fn all(bench: &Bench) -> Result<Vec<Row>> {
+    let mut rows = latency(bench)?;
+    rows.extend(runs(bench)?);
+    Ok(rows)
+}
+
 /// Latency and memory over stdio, and of one `--check`.
-pub fn latency(bench: &Bench) -> Result<Vec<Row>> {
+fn latency(bench: &Bench) -> Result<Vec<Row>> {
     let server = bench.programs.path("mvm-lsp");
-    let mut command = sh::cargo();
-    command.args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--release",
-        "-p",
-        "mvm-lsp",
-        "--example",
-        "bench_lsp",
-        "--",
-    ]);
+    let mut command = client();
     command.arg(&server).arg(KEYSTROKES);
     let peer = ruff().inspect_err(|e| println!("without `ruff server`: {e:#}")).ok();
     command.args(&peer);
@@ -49,6 +45,54 @@ pub fn latency(bench: &Bench) -> Result<Vec<Row>> {
     rows.extend(latencies(&figures)?);
     rows.extend(memory(&figures)?);
     Ok(rows)
+}
+
+/// The measuring client.
+fn client() -> std::process::Command {
+    let mut command = sh::cargo();
+    command.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--release",
+        "-p",
+        "mvm-lsp",
+        "--example",
+        "bench_lsp",
+        "--",
+    ]);
+    command
+}
+
+/// Runs in real guests, as an editor sees them: when it shows that one has started, and when a guest is gone that its user
+/// has given up. The slowest counts: it is the one that people notice.
+fn runs(bench: &Bench) -> Result<Vec<Row>> {
+    let mut command = client();
+    command.arg("--runs").arg(bench.programs.path("mvm-lsp")).env("MVM_HOME", &bench.home);
+    let figures: Value =
+        serde_json::from_str(&sh::capture(&mut command)?).context("reading bench_lsp --runs")?;
+    let figure = |name: &str, quantile: &str| {
+        figures[name][quantile].as_f64().with_context(|| format!("bench_lsp printed no {name}/{quantile}"))
+    };
+    Ok(vec![
+        Row::at_most(
+            "run: command to progress in the editor (slowest of 20)",
+            figure("progress", "p99_ms")?,
+            50.0,
+            " ms",
+        ),
+        Row::at_most(
+            "run given up in its call: until the guest is gone (slowest of 10)",
+            figure("guest", "p99_ms")?,
+            500.0,
+            " ms",
+        ),
+        Row::plain("  the same (median)", format!("{:.0} ms", figure("guest", "p50_ms")?)),
+        Row::plain(
+            "  until the command is answered (median)",
+            format!("{:.0} ms", figure("answer", "p50_ms")?),
+        ),
+    ])
 }
 
 /// What is timed: its name in the figures, what the user reads, and the limits of median and 99th percentile in ms.

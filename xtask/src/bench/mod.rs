@@ -79,7 +79,7 @@ type Measurement = fn(&Bench) -> Result<Vec<Row>>;
 const MEASUREMENTS: &[(&str, &[setup::Need], Measurement)] = &[
     ("compiler", &[setup::CC, setup::PYTHON], compiler::speed),
     ("secrets", &[setup::CC, setup::PYTHON, setup::VENV], secrets::accuracy),
-    ("lsp", &[], lsp::latency),
+    ("lsp", &[setup::QEMU], lsp::all),
     ("check", &[setup::PYTHON, setup::VENV], check::check),
     ("sizes", &[], boot::sizes),
     ("rebuild", &[setup::QEMU], boot::rebuild),
