@@ -41,6 +41,7 @@ fn refused(rule: &str, words: &str, marked: &str) {
 fn ir_that_is_not_valid_has_an_error() {
     for (rule, arguments) in [
         ("MVM006", "network=mvm.network(peers=['a', «'B d'»])"),
+        ("MVM507", "env={'A': mvm.secret('s', var=«'1'»)}"),
         ("MVM005", "before_build=«''»"),
         ("MVM005", "before_start=«['', 'a']»"),
         ("MVM005", "after_start=[mvm.hook('a'), «''»]"),

@@ -123,6 +123,17 @@ impl Evaluator<'_> {
                     self.limit("MVM005", value, format!("{of} must be an absolute path"));
                 }
                 ("volume", "name") | ("workload_ref", "id") => self.identifier(&of, value),
+                ("secret", "var")
+                    if text(value).is_some_and(|var| !workload_ir::limits::is_env_name(var)) =>
+                {
+                    let var = crate::rules::shown(text(value).unwrap_or_default());
+                    let words = "use letters, digits and `_`, not beginning with a digit";
+                    self.limit(
+                        "MVM507",
+                        value,
+                        format!("`env`: `{var}` is no name of an environment variable; {words}"),
+                    );
+                }
                 (_, "env") => self.variables(value),
                 ("network", "ports") => self.ports(value),
                 ("network", "peers") => {

@@ -228,6 +228,7 @@ def declaration(call: str) -> str:
 
 
 def refusal(text: str) -> mvm.DeclarationError:
+    mvm._declarations.clear()  # every file here has the same name
     with pytest.raises(mvm.DeclarationError) as caught:
         exec(compile(text, "a.py", "exec"), {"__name__": "refused"})
     return caught.value
