@@ -48,10 +48,11 @@ pub(crate) fn slug(name: &str) -> Option<String> {
 
 /// Reports an app's name that is not valid.
 pub(crate) fn check_name(part: &Part, d: &Outline, findings: &mut Vec<Finding>) {
-    let name = &*d.name;
-    if limits::is_id(name) {
+    // Asked of every declaration after every keystroke, so it was found out once.
+    if d.name_is_id {
         return;
     }
+    let name = &*d.name;
     let given = d.get("name");
     if given.is_some_and(|v| v.kind == ValueKind::Refused) {
         return;

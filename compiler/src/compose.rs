@@ -18,10 +18,10 @@ use crate::items::Item;
 use crate::lower::Types;
 use crate::memory::{Checked, Known, Memory};
 use crate::module::{Module, set};
-use crate::names::{Names, Use};
+use crate::names::{ANYTHING, Names, Use};
 use crate::outline::Outline;
 use crate::workload::{self, Part};
-use crate::{parallel, place, rules};
+use crate::{encoding, parallel, place, rules};
 
 /// What an analysis is made with besides the text.
 pub(crate) struct Setting<'a> {
@@ -56,6 +56,7 @@ pub(crate) fn analysis(
     if let Some(at) = memchr::memchr(0, text.as_bytes()) {
         findings.push(Finding::error("MVM001", at..at + 1, "Python source cannot contain a NUL character"));
     }
+    findings.extend(encoding::declared(text));
     let run = Run { text, items, memory, module, setting };
     let (fresh, parts, workload) = run.declarations(&mut findings);
     for (i, known) in fresh {
@@ -287,7 +288,7 @@ impl<'a> Run<'a> {
 
     /// Does a result speak of an item that is gone?
     fn looks_at_dead(&self, known: &Known) -> bool {
-        let dead = |stamp: &usize| self.module.dead.contains(stamp);
+        let dead = |stamp: &usize| *stamp == ANYTHING || self.module.dead.contains(stamp);
         !self.module.dead.is_empty()
             && (known.uses.iter().any(|u| dead(&u.stamp)) || known.checked.dependencies.iter().any(dead))
     }

@@ -7,6 +7,7 @@ use crate::declaration::{Declaration, DeclarationKind, Function, Parameter};
 use crate::eval::{Callee, Evaluator, Scope};
 use crate::finding::{Applicability, Finding, TextRange};
 use crate::lower;
+use crate::place;
 use crate::syntax::ast::{
     Argument, Call, Decorator, Definition, DictItem, Expr, ExprKind, Head, SyntaxError,
 };
@@ -193,7 +194,17 @@ impl Reader<'_> {
                 self.evaluator.unknown_helper(&name, &range);
                 return true;
             }
-            Callee::Other => return false,
+            Callee::Other => {
+                let text = self.text.get(decorator.range.clone()).unwrap_or("");
+                if place::names_declaration(text, self.evaluator.imports()) {
+                    let message =
+                        "`mvm.app` declares only as a decorator: a static reader cannot follow it otherwise";
+                    let finding = Finding::error("MVM007", decorator.range.clone(), message);
+                    self.evaluator.findings.push(finding);
+                    return true;
+                }
+                return false;
+            }
         };
         let kind = match helper.name {
             "app" => DeclarationKind::App,

@@ -1,6 +1,9 @@
 //! How `mvm` is imported: which names mean the module, which mean a helper.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::finding::TextRange;
 use crate::items::{Lexer, is_name_byte, line_end, newline_length};
@@ -83,6 +86,15 @@ impl Imports {
             return Some(original);
         }
         if self.star { table::helper(name).map(|h| h.name) } else { None }
+    }
+
+    /// May a text call `workload`, under whichever name?
+    pub fn mention_workload(&self, text: &str) -> bool {
+        // Items are many and small: what is looked for in each is prepared once.
+        static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("workload"));
+        let has = |name: &str| memchr::memmem::find(text.as_bytes(), name.as_bytes()).is_some();
+        NAME.find(text.as_bytes()).is_some()
+            || self.names.iter().any(|(local, original)| original == "workload" && has(local))
     }
 
     /// Does a text that mentions none of these say nothing about `mvm`?

@@ -2,6 +2,7 @@
 //! which items mention `mvm`. Kept from analysis to analysis, so that a keystroke does not walk over every item.
 
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::mem::discriminant;
 use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
@@ -229,9 +230,10 @@ impl Module {
     /// Puts an item among those that mention `mvm`, or takes it out.
     fn sort_in(&mut self, text: &str, items: &[Item], index: usize) {
         let Some(item) = items.get(index) else { return };
-        let (decorated, other) = (may_declare(item), place::may_be_unusual(item));
-        let mentioned =
-            (decorated || other) && self.imports.mentioned_in(text.get(item.range()).unwrap_or(""));
+        let text = text.get(item.range()).unwrap_or("");
+        let decorated = may_declare(item);
+        let other = place::may_be_unusual(text, item, &self.imports);
+        let mentioned = (decorated || other) && self.imports.mentioned_in(text);
         set(&mut self.decorated, index, mentioned && decorated);
         set(&mut self.other, index, mentioned && other);
     }
@@ -319,12 +321,12 @@ fn signature(bindings: &[Binding]) -> u32 {
             How::Import(_) | How::ConditionalImport(_) => return IMPORTS,
             // What it binds stands in a string.
             _ if binding.name == ANY => return IMPORTS,
-            How::Value(_) => "value",
-            How::Function => "function",
+            How::Value(_) | How::Function => "",
             How::Other(why) | How::Touched(why) => why,
             How::Alias(other) => other,
         };
-        all = small_hash((all, &binding.name, how));
+        // What is bound in one way and changed in another may be said in the same words.
+        all = small_hash((all, &binding.name, discriminant(&binding.how), how));
     }
     all.max(1)
 }

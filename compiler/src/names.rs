@@ -67,6 +67,9 @@ impl ItemFacts {
     }
 }
 
+/// The stamp of no item, for what may depend on any.
+pub(crate) const ANYTHING: usize = 0;
+
 /// An item that a name's meaning comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Use {
@@ -81,15 +84,25 @@ pub(crate) struct Use {
 struct Resolved {
     lookup: Lookup,
     fingerprint: u64,
-    /// Index of the defining item.
+    /// Index of the item that assigns it, when that is the only binding.
     item: Option<usize>,
     /// What it comes from.
     uses: Vec<Use>,
+    /// Constants that stand on each other, up to and with it.
+    pile: u32,
 }
 
 impl Resolved {
     fn unknown() -> Self {
-        Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None, uses: Vec::new() }
+        Resolved { lookup: Lookup::Unknown, fingerprint: 0, item: None, uses: Vec::new(), pile: 0 }
+    }
+}
+
+/// The item that assigns a name and where its value starts, when that is the only binding.
+fn assigned(bindings: &[(usize, Binding)]) -> Option<(usize, usize)> {
+    match bindings {
+        [(item, Binding { how: How::Value(start), .. })] => Some((*item, *start)),
+        _ => None,
     }
 }
 
@@ -100,6 +113,8 @@ pub(crate) struct Names<'a> {
     memory: &'a Memory,
     module: &'a Module,
     resolved: RefCell<HashMap<String, Rc<Resolved>, RandomState>>,
+    /// Of constants at the end of long chains, by item: how many stand on each other below them.
+    heights: RefCell<HashMap<usize, u32, RandomState>>,
 }
 
 fn hash(value: impl Hash) -> u64 {
@@ -110,7 +125,8 @@ fn hash(value: impl Hash) -> u64 {
 
 impl<'a> Names<'a> {
     pub fn new(text: &'a str, items: &'a [Item], memory: &'a Memory, module: &'a Module) -> Self {
-        Names { text, items, memory, module, resolved: RefCell::default() }
+        let (resolved, heights) = Default::default();
+        Names { text, items, memory, module, resolved, heights }
     }
 
     fn stamp(&self, item: usize) -> Option<usize> {
@@ -123,14 +139,17 @@ impl<'a> Names<'a> {
 
     /// A fingerprint of all that an item at `position` sees under these names.
     pub fn fingerprint(&self, names: &NameList, position: usize) -> u64 {
-        self.fingerprint_at(names, position, 0)
+        self.seen_by(names, position, 0).0
     }
 
-    fn fingerprint_at(&self, names: &NameList, position: usize, depth: u32) -> u64 {
-        names.iter().filter(|name| !self.is_helper(name)).fold(0, |all: u64, name| {
-            let one = self.resolve(name, position, depth).fingerprint;
+    /// The fingerprint, and how high these names are piled.
+    fn seen_by(&self, names: &NameList, position: usize, depth: u32) -> (u64, u32) {
+        let seen = names.iter().filter(|name| !self.is_helper(name));
+        seen.fold((0, 0), |(all, height): (u64, u32), name| {
+            let one = self.resolve(name, position, depth);
             // Odd and arbitrary: the order of the names counts.
-            (all.rotate_left(23) ^ one).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            let all = (all.rotate_left(23) ^ one.fingerprint).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (all, height.max(one.pile))
         })
     }
 
@@ -152,21 +171,31 @@ impl<'a> Names<'a> {
 
     fn resolve(&self, name: &str, position: usize, depth: u32) -> Rc<Resolved> {
         let known = self.resolved.borrow().get(name).cloned();
-        let resolved = match known {
-            Some(resolved) => resolved,
-            None => {
-                let resolved = Rc::new(self.resolve_anywhere(name, depth));
-                self.resolved.borrow_mut().insert(name.to_owned(), Rc::clone(&resolved));
-                resolved
-            }
-        };
-        match resolved.item {
-            Some(item) if item >= position => {
-                let why = format!("`{name}` is bound below its use: move it above");
-                Rc::new(self.refused(why, &[(item, None, "it is bound here")], name))
-            }
-            _ => resolved,
+        if let Some(resolved) = known {
+            return match resolved.item {
+                Some(item) if item >= position => Rc::new(self.below(name, item)),
+                _ => resolved,
+            };
         }
+        let bindings = self.bindings(name);
+        // Asked before anything is evaluated: what constants stand on is always above them, so this ends.
+        if let Some((item, _)) = assigned(&bindings)
+            && item >= position
+        {
+            return Rc::new(self.below(name, item));
+        }
+        let resolved = Rc::new(self.resolve_anywhere(name, &bindings, depth));
+        self.resolved.borrow_mut().insert(name.to_owned(), Rc::clone(&resolved));
+        resolved
+    }
+
+    fn star_after(&self, item: usize) -> Option<&usize> {
+        self.module.stars.iter().find(|star| **star > item)
+    }
+
+    fn below(&self, name: &str, item: usize) -> Resolved {
+        let why = format!("`{name}` is bound below its use: move it above");
+        self.refused(why, &[(item, None, "it is bound here")], name)
     }
 
     fn refused(&self, message: String, places: &[(usize, Option<&TextRange>, &str)], name: &str) -> Resolved {
@@ -186,13 +215,18 @@ impl<'a> Names<'a> {
             .collect();
         let fingerprint =
             hash((&message, related.iter().map(|(s, r, _)| (*s, r.clone())).collect::<Vec<_>>()));
-        Resolved { lookup: Lookup::Refused { message, related }, fingerprint, item: None, uses: Vec::new() }
+        let lookup = Lookup::Refused { message, related };
+        Resolved { fingerprint, lookup, ..Resolved::unknown() }
     }
 
-    fn resolve_anywhere(&self, name: &str, depth: u32) -> Resolved {
-        let bindings = self.bindings(name);
+    fn resolve_anywhere(&self, name: &str, bindings: &[(usize, Binding)], depth: u32) -> Resolved {
+        let item = assigned(bindings).map(|(item, _)| item);
+        Resolved { item, ..self.meaning(name, bindings, depth) }
+    }
+
+    fn meaning(&self, name: &str, bindings: &[(usize, Binding)], depth: u32) -> Resolved {
         let stars = &self.module.stars;
-        let [(first, binding), more @ ..] = &bindings[..] else {
+        let [(first, binding), more @ ..] = bindings else {
             let Some(star) = stars.first() else { return Resolved::unknown() };
             let why = format!("`{name}` can only come from a star import, and other files are not read");
             return self.refused(why, &[(*star, Some(&(0..0)), "perhaps from here")], name);
@@ -217,7 +251,7 @@ impl<'a> Names<'a> {
         let here = [(first, Some(&binding.range), "it is bound here")];
         match &binding.how {
             How::Value(start) => {
-                if let Some(star) = stars.iter().find(|s| **s > first) {
+                if let Some(star) = self.star_after(first) {
                     let why = format!("`{name}` may be rebound by a star import: import names one by one");
                     return self.refused(why, &[(*star, Some(&(0..0)), "the star import")], name);
                 }
@@ -228,7 +262,12 @@ impl<'a> Names<'a> {
                 let constant = self.constant(name, first, *start, depth);
                 match &constant.lookup {
                     Lookup::Constant(_, c) if may_change(&c.value) => {
-                        self.changed(name, name, &mut Vec::new()).unwrap_or(constant)
+                        let Some(refused) = self.changed(name, name, &mut Vec::new()) else {
+                            return constant;
+                        };
+                        // With another value it would not be refused.
+                        let uses = constant.uses.into_iter().map(|u| Use { constant: false, ..u }).collect();
+                        Resolved { uses, pile: constant.pile, ..refused }
                     }
                     _ => constant,
                 }
@@ -281,14 +320,16 @@ impl<'a> Names<'a> {
             return Resolved::unknown();
         };
         let facts = self.memory.facts(item);
-        if depth >= DEPTH {
-            let why = format!("`{name}` is at the end of a chain of names too long to be followed");
-            return self.refused(why, &[], name);
-        }
         let text = self.text.get(named.range()).unwrap_or("");
+        if depth >= DEPTH && self.height(item, start) >= DEPTH {
+            return self.too_high(name);
+        }
         let parsed = facts.value(text, start);
-        let below = self.fingerprint_at(&parsed.names, item, depth + 1);
-        let fingerprint = hash((stamp, below));
+        let (below, height) = self.seen_by(&parsed.names, item, depth + 1);
+        if height >= DEPTH {
+            return self.too_high(name);
+        }
+        let fingerprint = hash((stamp, self.module.setting, below));
         let cached = match facts.constant.lock() {
             Ok(cache) => cache.as_ref().filter(|(f, _)| *f == fingerprint).map(|(_, c)| Arc::clone(c)),
             Err(_) => None,
@@ -305,7 +346,42 @@ impl<'a> Names<'a> {
         uses.extend(constant.dependencies.iter().map(|stamp| Use { stamp: *stamp, constant: false }));
         uses.push(Use { stamp, constant: true });
         let lookup = Lookup::Constant(stamp, constant);
-        Resolved { lookup, fingerprint, item: Some(item), uses }
+        Resolved { lookup, fingerprint, uses, pile: height + 1, item: None }
+    }
+
+    /// How many constants stand on each other below one. No call goes deeper than another: chains may be long.
+    fn height(&self, item: usize, start: usize) -> u32 {
+        let mut heights = self.heights.borrow_mut();
+        let mut waiting = vec![(item, start)];
+        while let Some(&(item, start)) = waiting.last() {
+            let mut height = 0;
+            let before = waiting.len();
+            if !heights.contains_key(&item) {
+                let text = self.items.get(item).and_then(|i| self.text.get(i.range())).unwrap_or("");
+                let facts = self.memory.facts(item);
+                for name in facts.value(text, start).names.iter().filter(|name| !self.is_helper(name)) {
+                    let read = |next: &(usize, usize)| next.0 < item && self.star_after(next.0).is_none();
+                    let Some(next) = assigned(&self.bindings(name)).filter(read) else { continue };
+                    match heights.get(&next.0) {
+                        Some(below) => height = height.max(below + 1),
+                        None => waiting.push(next),
+                    }
+                }
+            }
+            if waiting.len() == before {
+                waiting.pop();
+                heights.entry(item).or_insert(height);
+            }
+        }
+        heights.get(&item).copied().unwrap_or(0)
+    }
+
+    /// A name at the end of a long chain is refused, whoever asks first. What the chain consists of is not listed:
+    /// users of the name look again after every edit.
+    fn too_high(&self, name: &str) -> Resolved {
+        let why = format!("`{name}` is at the end of a chain of names too long to be followed");
+        let uses = vec![Use { stamp: ANYTHING, constant: false }];
+        Resolved { pile: DEPTH + 1, uses, ..self.refused(why, &[], name) }
     }
 
     /// The module's own types behind the names of annotations, and the items that define them. Where a type is

@@ -1,7 +1,7 @@
 //! What is kept of a declaration once it has been read and checked: what rules over the file ask for as it is, and
 //! the rest packed. Thousands of declarations are kept, and few are ever looked at again.
 
-use workload_ir::{App, Volume};
+use workload_ir::{App, Volume, limits};
 
 use crate::declaration::{Declaration, DeclarationKind, Function};
 use crate::finding::TextRange;
@@ -30,10 +30,16 @@ pub struct Outline {
     pub ends: Option<(TextRange, TextRange)>,
     /// The app's name.
     pub name: Box<str>,
+    /// It is one that Workload IR takes.
+    pub name_is_id: bool,
     /// Where the name comes from.
     pub name_range: TextRange,
     /// The directory that is packaged, as written.
     pub source: Box<str>,
+    /// Of a `func`, its arguments and their values' places: a further one of its name may only repeat them.
+    pub given: Box<[(&'static str, TextRange)]>,
+    /// The volumes that it mounts.
+    pub volumes: Box<[Volume]>,
     /// The function.
     pub function: Box<Function>,
     /// The call; of a document that stays, without the values that no rule over the file asks for.
@@ -65,13 +71,18 @@ impl Outline {
         let name_range = declaration.range_of("/name");
         let Declaration { kind, decorator, mut call, function, app, volumes, pointers, incomplete, .. } =
             declaration;
-        let name = app.name.as_str().into();
+        let name: Box<str> = app.name.as_str().into();
+        let kept_volumes = volumes.clone().into_boxed_slice();
         let lowered = match once {
             true => Lowered::Whole(Box::new(Unpacked { app, volumes, pointers })),
             false => Lowered::Packed(pack(&app, &volumes, &pointers)),
         };
         let ends = call.arguments.first().zip(call.arguments.last());
         let ends = ends.map(|(first, last)| (first.value.range.clone(), last.value.range.clone()));
+        let given = match kind {
+            DeclarationKind::App => Box::default(),
+            DeclarationKind::Func => call.arguments.iter().map(|a| (a.name, a.value.range.clone())).collect(),
+        };
         if !once {
             call.arguments.retain(|a| KEPT.contains(&a.name));
             call.shrink_to_fit();
@@ -83,9 +94,12 @@ impl Outline {
             callee: call.callee.clone(),
             arguments_range: call.arguments_range.clone(),
             ends,
+            name_is_id: limits::is_id(&name),
             name,
             name_range,
             source,
+            given,
+            volumes: kept_volumes,
             function: Box::new(function),
             call,
             lowered,
@@ -219,7 +233,8 @@ mod tests {
             let volumes = vec![Volume { name: "v".into(), size_mb: Some(1) }];
             let mut packed = Outline {
                 kind: DeclarationKind::App, incomplete: false, decorator: 0..0, callee: 0..0, arguments_range: 0..0,
-                ends: None, name: "".into(), name_range: 0..0, source: "".into(), function: Box::default(),
+                ends: None, name: "".into(), name_is_id: false, name_range: 0..0, source: "".into(),
+                given: Box::default(), volumes: Box::default(), function: Box::default(),
                 call: HelperCall { helper: "app", callee: 0..0, arguments_range: 0..0, arguments: Vec::new() },
                 lowered: Lowered::Packed(pack(&app, &volumes, &pointers)),
             };

@@ -3,6 +3,7 @@
 use crate::finding::{Applicability, Finding};
 use crate::imports::Imports;
 use crate::items::{Item, ItemKind, Lexer, is_name_byte, newline_length};
+use crate::workload::call_start;
 
 /// `@mvm.app` in a file that imports no `mvm`.
 pub(crate) fn not_imported(text: &str, items: &[Item], imports: &mut Imports, findings: &mut Vec<Finding>) {
@@ -44,8 +45,10 @@ pub(crate) fn line_after(text: &str, at: usize) -> usize {
 }
 
 /// Could the item hold a use that [`unusual`] reports, if it mentions `mvm`?
-pub(crate) fn may_be_unusual(item: &Item) -> bool {
-    item.inner_decorators || item.kind == ItemKind::Simple
+pub(crate) fn may_be_unusual(text: &str, item: &Item, imports: &Imports) -> bool {
+    item.inner_decorators
+        || item.kind == ItemKind::Simple
+        || !matches!(item.kind, ItemKind::Import | ItemKind::Decorated) && imports.mention_workload(text)
 }
 
 /// Declarations where a static reader cannot vouch for them: nested, conditional, or called as a plain function.
@@ -54,6 +57,21 @@ pub(crate) fn unusual(source: &str, item: &Item, imports: &Imports, findings: &m
         inner(source, item, imports, findings);
     } else if item.kind == ItemKind::Simple {
         plain_use(source, item, imports, findings);
+    }
+    if imports.mention_workload(source) {
+        stray_workload(source, item, imports, findings);
+    }
+}
+
+/// `mvm.workload(…)` where it names nothing, or only when something runs.
+fn stray_workload(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Finding>) {
+    let named = (item.kind == ItemKind::Simple).then(|| call_start(source, imports)).flatten();
+    for (at, name) in calls(source) {
+        if Some(at) != named && helper_of(name, imports) == Some("workload") {
+            let message = "`mvm.workload` names the file's workload only as a statement at the top level: move it there";
+            let range = item.start + at..item.start + at + name.len();
+            findings.push(Finding::error("MVM007", range, message));
+        }
     }
 }
 
@@ -86,8 +104,34 @@ fn inner(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Findin
 
 /// `x = mvm.app(…)`
 fn plain_use(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Finding>) {
+    // Being called is what makes it a declaration; a mere mention is not.
+    let called = calls(source).find(|(_, name)| is_declaration(name, imports));
+    if let Some((at, name)) = called {
+        let message = "`mvm.app` declares only as a decorator: a static reader cannot follow it otherwise";
+        let range = item.start + at..item.start + at + name.len();
+        findings.push(Finding::error("MVM007", range, message));
+    }
+}
+
+/// Does a decorator name `mvm.app` within some other expression?
+pub(crate) fn names_declaration(source: &str, imports: &Imports) -> bool {
+    names(source).into_iter().any(|(at, name, _)| {
+        let after = source[at + name.len()..].trim_start();
+        let keyword = after.starts_with('=') && !after.starts_with("==");
+        !keyword && matches!(helper_of(name, imports), Some("app" | "func"))
+    })
+}
+
+/// The dotted names that are called, and where each starts.
+fn calls(source: &str) -> impl Iterator<Item = (usize, &str)> {
+    names(source).into_iter().filter(|(.., called)| *called).map(|(at, name, _)| (at, name))
+}
+
+/// The dotted names outside strings and comments, where each starts, and whether it is called.
+fn names(source: &str) -> Vec<(usize, &str, bool)> {
     let bytes = source.as_bytes();
     let mut lexer = Lexer::new(source);
+    let mut found = Vec::new();
     let mut i = 0;
     while i < bytes.len() {
         match bytes[i] {
@@ -96,28 +140,27 @@ fn plain_use(source: &str, item: &Item, imports: &Imports, findings: &mut Vec<Fi
             b if is_name_byte(b) => {
                 let length = bytes[i..].iter().position(|b| !(is_name_byte(*b) || *b == b'.'));
                 let end = length.map_or(bytes.len(), |n| i + n);
-                // Being called is what makes it a declaration; a mere mention is not.
-                if bytes.get(end) == Some(&b'(') && is_declaration(&source[i..end], imports) {
-                    let message =
-                        "`mvm.app` declares only as a decorator: a static reader cannot follow it otherwise";
-                    findings.push(Finding::error("MVM007", item.start + i..item.start + end, message));
-                    return;
-                }
+                found.push((i, &source[i..end], bytes.get(end) == Some(&b'(')));
                 i = end;
             }
             _ => i += 1,
         }
     }
+    found
 }
 
 /// Does the text begin with `mvm.app`, `app` … as imported?
 fn is_declaration(text: &str, imports: &Imports) -> bool {
     let text = text.trim_start();
     let end = text.bytes().position(|b| !(is_name_byte(b) || b == b'.')).unwrap_or(text.len());
-    let name = match text[..end].split_once('.') {
+    matches!(helper_of(&text[..end], imports), Some("app" | "func"))
+}
+
+/// The helper that a dotted name means.
+fn helper_of<'n>(name: &'n str, imports: &'n Imports) -> Option<&'n str> {
+    match name.split_once('.') {
         Some((module, name)) if imports.is_module(module) => Some(name),
         Some(_) => None,
-        None => imports.of_name(&text[..end]),
-    };
-    matches!(name, Some("app" | "func"))
+        None => imports.of_name(name),
+    }
 }

@@ -20,6 +20,7 @@ use crate::memory::Checked;
 use crate::names::{Names, Use};
 use crate::outline::{Outline, Unpacked};
 use crate::parallel;
+use crate::shared::Shared;
 use crate::syntax::ast::ExprKind;
 use crate::syntax::parse_expr;
 use crate::value::ValueKind;
@@ -114,7 +115,7 @@ pub(crate) fn read(
 }
 
 /// The offset of the call of `workload`, if the item's text begins with it or assigns it.
-fn call_start(text: &str, imports: &Imports) -> Option<usize> {
+pub(crate) fn call_start(text: &str, imports: &Imports) -> Option<usize> {
     let after_equals = text.find('=').map(|n| n + 1).filter(|n| !text[..*n].contains('('));
     [Some(0), after_equals].into_iter().flatten().find_map(|from| {
         let start = from + text[from..].len() - text[from..].trim_start().len();
@@ -140,14 +141,25 @@ pub(crate) fn group(
     let mut apps: Apps<'_> = HashMap::with_capacity_and_hasher(parts.len(), RandomState::default());
     let mut count = 0;
     let mut second = None;
+    let mut shared = Shared::default();
+    let mut volumes: HashMap<&str, Option<u32>> = HashMap::new();
     for part in parts {
         let Some(d) = part.declarations().next() else { continue };
         check_name(part, d, findings);
+        for volume in &d.volumes {
+            let first = *volumes.entry(volume.name.as_str()).or_insert(volume.size_mb);
+            if first != volume.size_mb {
+                let shown = crate::rules::shown(&volume.name);
+                let message = format!("two mounts give the volume `{shown}` different sizes");
+                findings.push(Finding::error("MVM005", part.place(&d.decorator), message));
+            }
+        }
         let app = match apps.get(&*d.name) {
             Some((app, first))
                 if first.declarations().all(|f| f.kind == DeclarationKind::Func)
                     && d.kind == DeclarationKind::Func =>
             {
+                shared.add(*app, first, part, d, findings);
                 *app
             }
             known => {

@@ -74,9 +74,17 @@ fn compile(shown: &Path, path: PathBuf, bytes: Vec<u8>, ui: &Ui) -> Result<Workl
 /// The workload, or why there is none.
 fn decide(shown: &Path, analysis: Analysis) -> Result<Workload, Failure> {
     let Analysis { mut workloads, findings, .. } = analysis;
-    let refused =
-        findings.iter().any(|f| f.severity == Severity::Error) || workloads.iter().any(|w| !w.complete);
-    if refused {
+    let told = findings.iter().any(|f| f.severity == Severity::Error);
+    if let Some(refused) = workloads.iter().find(|w| !w.complete && !told) {
+        // Whatever is refused should have a finding that says so at its place. Without one, this is still a reason.
+        let why = refused
+            .workload
+            .validate()
+            .first()
+            .map_or("it cannot be read whole".to_owned(), ToString::to_string);
+        return Err(Error::new(ErrorKind::Policy, format!("{}: {why}", shown.display())).into());
+    }
+    if told {
         return Err(Failure::Findings { path: shown.to_path_buf(), findings });
     }
     match (workloads.len(), workloads.pop()) {

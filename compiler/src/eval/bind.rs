@@ -240,6 +240,20 @@ impl Evaluator<'_> {
         bound: &mut HelperCall,
     ) {
         let at = keyword.map_or(&value.range, |(_, range)| range).clone();
+        // `cpu_cores=None, cpu=2`: what is `None` is not given, under whichever name.
+        let written = |range: &Option<TextRange>| range.as_ref().map(|range| self.source(range));
+        let other_name = |first: &Argument| {
+            let both = written(&first.keyword).zip(keyword);
+            both.is_some_and(|(first, (name, _))| first != name)
+        };
+        if let Some(first) = bound.arguments.iter().position(|a| a.name == param.name && other_name(a)) {
+            if value.kind == ValueKind::None && !param.is_required() {
+                return;
+            }
+            if bound.arguments[first].value.kind == ValueKind::None {
+                bound.arguments.remove(first);
+            }
+        }
         if let Some(first) = bound.arguments.iter().find(|a| a.name == param.name) {
             let first = first.keyword.clone().unwrap_or_else(|| first.value.range.clone());
             let message = format!("`{}` is given twice: remove one of them", param.name);

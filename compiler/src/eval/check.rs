@@ -17,7 +17,7 @@ impl Evaluator<'_> {
     /// Checks the value bound to a parameter.
     pub(super) fn check(&mut self, helper: &Helper, param: &Param, value: &mut Value) {
         // `None` means the same as leaving an optional argument out.
-        if value.kind == ValueKind::None && !param.is_required() {
+        if value.kind == ValueKind::None && (!param.is_required() || helper.name == "func") {
             return;
         }
         let subject = Subject { helper: helper.name, param: param.name };

@@ -32,8 +32,49 @@ fn repr(value: &Value, ascii: bool) -> Result<String, Refused> {
         ValueKind::Int(n) => n.to_string(),
         ValueKind::Float(f) => float_repr(*f),
         ValueKind::Str(s) => str_repr(s, ascii)?,
-        _ => return Err("only strings, numbers, `True`, `False` and `None` are read inside an f-string"),
+        ValueKind::Bytes(bytes) => bytes_repr(bytes),
+        ValueKind::List(items) => format!("[{}]", listed(items, ascii)?),
+        ValueKind::Tuple(items) if items.len() == 1 => format!("({},)", listed(items, ascii)?),
+        ValueKind::Tuple(items) => format!("({})", listed(items, ascii)?),
+        ValueKind::Set(items) if items.len() > 1 => {
+            return Err("a set has no order in which it could be written: use a list or a tuple");
+        }
+        ValueKind::Set(items) => format!("{{{}}}", listed(items, ascii)?),
+        ValueKind::Dict(pairs) => {
+            let pair = |(k, v): &(Value, Value)| -> Result<String, Refused> {
+                Ok(format!("{}: {}", repr(k, ascii)?, repr(v, ascii)?))
+            };
+            let pairs: Vec<String> = pairs.iter().map(pair).collect::<Result<_, _>>()?;
+            format!("{{{}}}", pairs.join(", "))
+        }
+        ValueKind::Call(_) | ValueKind::Refused => return Err("what a helper returns is not text"),
     })
+}
+
+fn listed(items: &[Value], ascii: bool) -> Result<String, Refused> {
+    let items: Vec<String> = items.iter().map(|item| repr(item, ascii)).collect::<Result<_, _>>()?;
+    Ok(items.join(", "))
+}
+
+fn bytes_repr(bytes: &[u8]) -> String {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
+    let mut out = format!("b{quote}");
+    for &b in bytes {
+        match b {
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            b' '..=b'~' => {
+                if b == b'\\' || char::from(b) == quote {
+                    out.push('\\');
+                }
+                out.push(char::from(b));
+            }
+            _ => out.push_str(&format!("\\x{b:02x}")),
+        }
+    }
+    out.push(quote);
+    out
 }
 
 fn str_repr(s: &str, ascii: bool) -> Result<String, Refused> {
@@ -99,6 +140,7 @@ struct Spec {
 }
 
 const BAD: Refused = "the format specifier is not valid for this value";
+const LOCALE: Refused = "the format `n` depends on the locale of the machine";
 const WIDE: Refused = "the format specifier asks for more text than is read";
 
 fn parse(spec: &str) -> Result<Spec, Refused> {
@@ -190,15 +232,20 @@ fn format_str(s: &str, spec: &str) -> Result<String, Refused> {
     Ok(pad(&spec, "", &body, '<'))
 }
 
+/// What fills the width, and where.
+fn padding(spec: &Spec, default: char) -> (char, char) {
+    match (spec.fill, spec.align, spec.zero) {
+        (fill, Some(align), zero) => (fill.unwrap_or(if zero { '0' } else { ' ' }), align),
+        (_, None, true) => ('0', '='),
+        (_, None, false) => (' ', default),
+    }
+}
+
 /// Pads `sign + body` to the width.
 fn pad(spec: &Spec, sign: &str, body: &str, default: char) -> String {
     let length = sign.chars().count() + body.chars().count();
     let missing = spec.width.saturating_sub(length);
-    let (fill, align) = match (spec.fill, spec.align, spec.zero) {
-        (fill, Some(align), zero) => (fill.unwrap_or(if zero { '0' } else { ' ' }), align),
-        (_, None, true) => ('0', '='),
-        (_, None, false) => (' ', default),
-    };
+    let (fill, align) = padding(spec, default);
     let fill = |n: usize| std::iter::repeat_n(fill, n).collect::<String>();
     match align {
         '<' => format!("{sign}{body}{}", fill(missing)),
@@ -217,7 +264,15 @@ fn sign(spec: &Spec, negative: bool) -> &'static str {
     }
 }
 
-fn group(digits: &str, every: usize, separator: char) -> String {
+/// Digits in groups. Where zeros fill the width, they are grouped too: `around` stands beside the digits.
+fn group(spec: &Spec, digits: &str, every: usize, separator: char, around: usize) -> String {
+    let zeros = padding(spec, '>') == ('0', '=');
+    let width = if zeros { spec.width.saturating_sub(around) } else { 0 };
+    let mut length = digits.len();
+    while length + length.saturating_sub(1) / every < width {
+        length += 1;
+    }
+    let digits = format!("{digits:0>length$}");
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(every) {
@@ -247,31 +302,31 @@ fn format_int(n: i128, text: &str) -> Result<String, Refused> {
         Some('o') => ("0o", format!("{magnitude:o}"), 4),
         Some('x') => ("0x", format!("{magnitude:x}"), 4),
         Some('X') => ("0X", format!("{magnitude:X}"), 4),
-        Some('c' | 'n') => return Err("the formats `c` and `n` are not read"),
+        Some('c') if spec.sign.is_none() && !spec.alternate && spec.grouping.is_none() => {
+            let character = u32::try_from(n).ok().and_then(char::from_u32).ok_or(BAD)?;
+            return Ok(pad(&spec, "", character.encode_utf8(&mut [0; 4]), '>'));
+        }
+        Some('n') => return Err(LOCALE),
         Some(_) => return Err(BAD),
     };
     let decimal = every == 3;
+    let prefix = if spec.alternate && !decimal { prefix } else { "" };
+    let sign = format!("{}{prefix}", sign(&spec, n < 0));
     let body = match spec.grouping {
         Some(',') if !decimal => return Err(BAD),
-        Some(_) if zero_padded(&spec) => return Err("grouping together with zero padding is not read"),
-        Some(separator) => group(&digits, every, separator),
+        Some(separator) => group(&spec, &digits, every, separator, sign.len()),
         None => digits,
     };
-    let prefix = if spec.alternate && !decimal { prefix } else { "" };
-    Ok(pad(&spec, &format!("{}{prefix}", sign(&spec, n < 0)), &body, '>'))
-}
-
-fn zero_padded(spec: &Spec) -> bool {
-    spec.width > 0 && (spec.zero || spec.fill == Some('0'))
+    Ok(pad(&spec, &sign, &body, '>'))
 }
 
 fn format_float(f: f64, text: &str) -> Result<String, Refused> {
     let spec = parse(text)?;
+    if !f.is_finite() && text.is_empty() {
+        return Ok(float_repr(f));
+    }
     if !f.is_finite() || spec.alternate {
         return Err("this format of a float is not read");
-    }
-    if spec.grouping.is_some() && zero_padded(&spec) {
-        return Err("grouping together with zero padding is not read");
     }
     let magnitude = f.abs();
     let precision = spec.precision.unwrap_or(6);
@@ -287,17 +342,19 @@ fn format_float(f: f64, text: &str) -> Result<String, Refused> {
         Some('%') if (magnitude * 100.0).is_finite() => format!("{:.precision$}%", magnitude * 100.0),
         Some('e') => scientific(magnitude, precision),
         Some('E') => scientific(magnitude, precision).to_uppercase(),
-        Some('n') => return Err("the format `n` depends on the locale of the machine"),
+        Some('n') => return Err(LOCALE),
         Some(_) => return Err(BAD),
     };
+    let sign = sign(&spec, f.is_sign_negative());
     let body = match spec.grouping {
         None => body,
         Some(separator) => {
             let whole = body.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(body.len());
-            format!("{}{}", group(&body[..whole], 3, separator), &body[whole..])
+            let around = sign.len() + body.len() - whole;
+            format!("{}{}", group(&spec, &body[..whole], 3, separator, around), &body[whole..])
         }
     };
-    Ok(pad(&spec, sign(&spec, f.is_sign_negative()), &body, '>'))
+    Ok(pad(&spec, sign, &body, '>'))
 }
 
 /// One digit, the point, and so many more: `1.50e+10`.

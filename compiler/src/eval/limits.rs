@@ -49,6 +49,12 @@ fn elements(value: &Value) -> &[Value] {
     }
 }
 
+/// Names that must not be empty, each in a list of them.
+const NAMES: &[(&str, &str)] =
+    &[("nix_packages", "packages"), ("python_image", "packages"), ("node_image", "packages")];
+
+const HOOKS: [&str; 4] = ["before_build", "before_start", "after_start", "before_stop"];
+
 fn empty(value: &Value) -> bool {
     match &value.kind {
         ValueKind::List(items) | ValueKind::Tuple(items) => {
@@ -59,8 +65,20 @@ fn empty(value: &Value) -> bool {
 }
 
 fn has_nul(value: &Value) -> bool {
-    let nul = |value: &Value| text(value).is_some_and(|text| text.contains('\0'));
-    nul(value) || elements(value).iter().any(nul)
+    text(value).is_some_and(|text| text.contains('\0')) || elements(value).iter().any(has_nul)
+}
+
+/// The part of a hook argument that runs nothing. An empty list of hooks is none at all.
+fn empty_hook(value: &Value) -> Option<&Value> {
+    let items = elements(value);
+    let one = items.is_empty()
+        || items.iter().all(|item| matches!(item.kind, ValueKind::Str(_) | ValueKind::Refused));
+    match one {
+        true => Some(value).filter(|value| empty(value) && !(items.is_empty() && text(value).is_none())),
+        false => items
+            .iter()
+            .find(|item| !matches!(item.kind, ValueKind::Call(_) | ValueKind::Refused) && empty(item)),
+    }
 }
 
 impl Evaluator<'_> {
@@ -87,6 +105,16 @@ impl Evaluator<'_> {
             if FILLED.contains(&(helper, name)) && empty(value) {
                 self.limit("MVM005", value, format!("{of} is empty"));
             }
+            if NAMES.contains(&(helper, name))
+                && let Some(item) = elements(value).iter().find(|item| text(item) == Some(""))
+            {
+                self.limit("MVM005", item, format!("{of} has a name that is empty"));
+            }
+            if HOOKS.contains(&name)
+                && let Some(hook) = empty_hook(value)
+            {
+                self.limit("MVM005", hook, format!("{of} has a hook that is empty"));
+            }
             if has_nul(value) {
                 self.limit("MVM005", value, format!("{of} contains a NUL character"));
             }
@@ -95,10 +123,76 @@ impl Evaluator<'_> {
                     self.limit("MVM005", value, format!("{of} must be an absolute path"));
                 }
                 ("volume", "name") | ("workload_ref", "id") => self.identifier(&of, value),
+                ("secret", "var")
+                    if text(value).is_some_and(|var| !workload_ir::limits::is_env_name(var)) =>
+                {
+                    let var = crate::rules::shown(text(value).unwrap_or_default());
+                    let words = "use letters, digits and `_`, not beginning with a digit";
+                    self.limit(
+                        "MVM507",
+                        value,
+                        format!("`env`: `{var}` is no name of an environment variable; {words}"),
+                    );
+                }
                 (_, "env") => self.variables(value),
                 ("network", "ports") => self.ports(value),
-                (_, "mounts") => self.targets(value),
+                ("network", "peers") => {
+                    elements(value).iter().for_each(|peer| self.identifier(&of, peer));
+                }
+                (_, "mounts") => {
+                    self.targets(value);
+                    self.volumes(value);
+                }
+                (_, "include") => self.includes(call, value),
                 _ => {}
+            }
+        }
+    }
+
+    /// `include` beside a source that has its own.
+    fn includes(&mut self, call: &HelperCall, value: &Value) {
+        let source = call.get("source").map(|source| &source.kind);
+        let Some(ValueKind::Call(source)) = source.filter(|_| matches!(call.helper, "app" | "func")) else {
+            return;
+        };
+        let own = source.get("include").map_or(&[][..], elements);
+        let all = matches!(own, [one] if text(one) == Some("**"));
+        if value.kind != ValueKind::None
+            && !all
+            && source.get("include").is_some_and(|v| v.kind != ValueKind::None)
+        {
+            let message = "`include` stands beside the `include` of `source`, and only one of them can count: remove \
+                           one of them";
+            self.limit("MVM011", value, message.to_owned());
+        }
+    }
+
+    /// One volume has one size, wherever it is mounted.
+    fn volumes(&mut self, mounts: &Value) {
+        let mut seen: Vec<(&str, Option<i128>)> = Vec::new();
+        for mount in elements(mounts).iter().take(SEEN) {
+            let ValueKind::Call(mount) = &mount.kind else { continue };
+            let Some(ValueKind::Call(volume)) = mount.get("source").map(|source| &source.kind) else {
+                continue;
+            };
+            let Some(name) = volume.get("name").filter(|_| volume.helper == "volume") else { continue };
+            let size = match volume.get("size_mb").map(|size| &size.kind) {
+                Some(ValueKind::Int(n)) => Some(*n),
+                Some(ValueKind::Refused) => continue,
+                _ => None,
+            };
+            let Some(known) = text(name) else { continue };
+            match seen.iter().find(|(other, _)| *other == known) {
+                Some((_, first)) if *first != size => {
+                    let shown = crate::rules::shown(known);
+                    self.limit(
+                        "MVM005",
+                        name,
+                        format!("two mounts give the volume `{shown}` different sizes"),
+                    );
+                }
+                Some(_) => {}
+                None => seen.push((known, size)),
             }
         }
     }

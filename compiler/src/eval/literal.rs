@@ -11,6 +11,12 @@ impl Evaluator<'_> {
         let mut bytes: Option<Vec<u8>> = None;
         for (i, piece) in pieces.iter().enumerate() {
             let source = self.source(&piece.range);
+            if let Some(prefix) = string::wrong_prefix(source) {
+                let at = piece.range.start..piece.range.start + prefix.len();
+                let message = format!("`{prefix}` is no prefix of a string");
+                self.findings.push(Finding::error("MVM001", at, message));
+                return self.value(ValueKind::Refused, range);
+            }
             let Some(literal) = string::literal(source) else {
                 self.findings.push(Finding::error("MVM001", piece.range.clone(), "the string is not closed"));
                 return self.value(ValueKind::Refused, range);

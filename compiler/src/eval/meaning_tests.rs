@@ -276,8 +276,8 @@ impl Random {
             2 => self.pick(&["True", "False", "None"]).to_owned(),
             3 => format!("{}.{}e{}", self.0.u32(..1000), self.0.u32(..100_000), self.0.i32(-30..30)),
             4 => format!("-0.{:04}", self.0.u32(..10_000)),
-            5 => "S".into(),
-            6 => "F".into(),
+            5 => self.pick(&["S", "L", "[1, (2,), {3: None}]", "(b'\\x01q', [])"]).into(),
+            6 => self.pick(&["F", "1e999", "65", "0x1F600"]).into(),
             7 => "I".into(),
             _ if depth > 0 => format!("f{other}{}{other}", self.plain_field(depth - 1)),
             _ => "7".into(),
@@ -320,7 +320,9 @@ impl Random {
             let _ = write!(out, "{quote} ");
             out += self.pick(&["", "", "'t' ", "r'\\d' ", "u'ü' ", "b'b' "]);
         }
-        format!("S = 'text'\nF = 1234.5678\nI = 6\nW = '9'\nX = {out}\n")
+        format!(
+            "S = 'text'\nL = ['a', (1, 2.0), {{'k': None}}, 'it\\'s', b'']\nF = 1234.5678\nI = 6\nW = '9'\nX = {out}\n"
+        )
     }
 }
 
@@ -340,14 +342,42 @@ fn what_f_strings_write_is_what_python_writes() {
     assert!(read > 600, "only {read} were read: the generator tests nothing");
 }
 
+#[test]
+fn characters_by_name_are_those_of_python() {
+    let mut random = Random(fastrand::Rng::with_seed(0x5eed_0005));
+    let mut modules = Vec::new();
+    while modules.len() < INPUTS {
+        let code = random.0.u32(..0x3_0000);
+        let Some(name) = char::from_u32(code).and_then(unicode_names2::name) else { continue };
+        let mut name = name.to_string();
+        match random.0.usize(..12) {
+            0 => name = name.to_lowercase(),
+            1 => name.truncate(random.0.usize(..name.len())),
+            2 => name = name.replace(' ', ""),
+            3 => name = name.replace('-', " "),
+            4 => name.push(' '),
+            5 => {
+                let lines: Vec<&str> = include_str!("name_aliases.txt").lines().collect();
+                name = random.pick(&lines).split(';').next().unwrap_or("").to_owned();
+            }
+            _ => {}
+        }
+        let prefix = random.pick(&["", "f", "u", "b", "r"]);
+        modules.push(format!("X = {prefix}'a\\N{{{name}}}b'\n"));
+    }
+    // Names that came after this machine's Python are read, and not compared.
+    let read = compare(&modules);
+    assert!(read > INPUTS / 2, "only {read} were read: the generator tests nothing");
+}
+
 /// What a static reader cannot have as Python does is refused in words that tell why and what to write.
 #[test]
 fn refusals_say_why() {
     for (source, reason) in [
-        (
-            "X = '\\N{BULLET}'",
-            "a character by its Unicode name is not read: write the character or its `\\u` escape",
-        ),
+        ("X = '\\N{NO SUCH CHARACTER}'", "there is no character of this name"),
+        ("X = '\\N'", "`\\N` needs the name of a character in braces"),
+        ("X = '\\N{cjk unified ideograph-4e00}'", "depends on its version: use upper case"),
+        ("X = 1j", "complex numbers are not read"),
         (
             "X = '\\ud800'",
             "half of a surrogate pair is no character, JSON cannot carry it: write the character",
@@ -356,7 +386,9 @@ fn refusals_say_why() {
         ("X = 2.0 ** 0.5", "a power of floats depends on the C library of the machine: write the result"),
         ("X = '%s' % 1", "`%` formatting is not read: use an f-string, or write the text out"),
         ("X = f'{1.5:n}'", "the format `n` depends on the locale of the machine"),
-        ("X = f'{15:n}'", "the formats `c` and `n` are not read"),
+        ("X = f'{15:n}'", "the format `n` depends on the locale of the machine"),
+        ("X = f'{ {1, 2} }'", "a set has no order in which it could be written: use a list or a tuple"),
+        ("X = fu'a'", "`fu` is no prefix of a string"),
         ("X = 9 ** 9 ** 9", "the result is too large to be read"),
     ] {
         let constant = module_value(&format!("{source}\n")).unwrap();

@@ -1,6 +1,7 @@
 //! Static evaluation: syntax → values, with the meaning Python would give them, or a refusal on the smallest range.
 
 mod bind;
+mod character;
 mod check;
 mod format;
 mod keys;

@@ -1,8 +1,13 @@
 //! Numbers: literals and bounded arithmetic with Python's meaning of `//`, `%` and `**`.
 
+const COMPLEX: &str = "complex numbers are not read";
+
 /// An integer literal; the error is the message of a refusal, and whether Python refuses too.
 pub(crate) fn int(text: &str) -> Result<i128, (&'static str, bool)> {
     const LARGE: &str = "the integer is too large to be read";
+    if text.ends_with(['j', 'J']) {
+        return Err((COMPLEX, false));
+    }
     let lower = text.to_ascii_lowercase();
     let (digits, radix) = match lower.get(..2) {
         Some("0x") => (&lower[2..], 16),
@@ -25,7 +30,7 @@ pub(crate) fn int(text: &str) -> Result<i128, (&'static str, bool)> {
 /// A float literal.
 pub(crate) fn float(text: &str) -> Result<f64, (&'static str, bool)> {
     if text.ends_with(['j', 'J']) {
-        return Err(("complex numbers are not read", false));
+        return Err((COMPLEX, false));
     }
     let plain: String = text.chars().filter(|c| *c != '_').collect();
     plain.parse().map_err(|_| ("the number is not valid Python", true))

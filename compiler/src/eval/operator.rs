@@ -80,8 +80,10 @@ impl Evaluator<'_> {
                     Err(message) => return self.refused(range, message),
                 }
             }
-            (Str(text), Int(times)) | (Int(times), Str(text)) if operator == "*" => {
-                let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
+            (Str(text), times @ (Int(_) | Bool(_))) | (times @ (Int(_) | Bool(_)), Str(text))
+                if operator == "*" =>
+            {
+                let times = usize::try_from(integer(&times).max(0)).unwrap_or(usize::MAX);
                 match text.len().checked_mul(times) {
                     Some(length) if length <= REPEATED => {
                         if let Err(refused) = self.spend(length, range) {

@@ -1,5 +1,7 @@
 //! String and bytes literals: prefixes and escapes, decoded as CPython decodes them.
 
+use super::character;
+
 /// A literal taken apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Literal<'a> {
@@ -11,6 +13,13 @@ pub(crate) struct Literal<'a> {
     pub body: &'a str,
     /// Bytes before the body: prefix and quotes.
     pub opening: usize,
+}
+
+/// The prefix of a literal, if Python knows no such one.
+pub(crate) fn wrong_prefix(text: &str) -> Option<&str> {
+    const KNOWN: [&str; 12] = ["", "r", "u", "b", "br", "rb", "f", "fr", "rf", "t", "tr", "rt"];
+    let prefix = &text[..text.bytes().position(|b| matches!(b, b'"' | b'\''))?];
+    (!KNOWN.contains(&prefix.to_ascii_lowercase().as_str())).then_some(prefix)
 }
 
 /// Takes a literal apart; `None` when it is not closed.
@@ -107,10 +116,14 @@ fn escape(body: &str, at: usize, out: &mut String) -> Result<usize, Refusal> {
         Some(b'u') => return number(body, at, at + 2, 4, 16, out),
         Some(b'U') => return number(body, at, at + 2, 8, 16, out),
         Some(b'N') => {
-            let end = body[at..].find('}').map_or(at + 2, |n| at + n + 1);
-            let message =
-                "a character by its Unicode name is not read: write the character or its `\\u` escape";
-            return Err(refuse(message, at, end, false));
+            let name = body[at + 2..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
+            let Some((name, _)) = name else {
+                return Err(refuse("`\\N` needs the name of a character in braces", at, at + 2, true));
+            };
+            let end = at + 4 + name.len();
+            let found = character::named(name);
+            out.push(found.map_err(|(message, syntax)| refuse(message, at, end, syntax))?);
+            return Ok(end);
         }
         Some(_) => {
             // Python keeps the backslash of an unknown escape.

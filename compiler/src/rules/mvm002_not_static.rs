@@ -12,7 +12,7 @@ pub static RULE: Rule = Rule {
     fix: FixKind::None,
     cwe: None,
     summary: "An argument is not a constant that can be read without running the file",
-    rationale: "The file is read, never imported and never executed on the host. A value that only exists when the file runs (an environment variable, a call, a comprehension) would make the build depend on the machine it runs on, and would have to be executed to be known.",
+    rationale: "The file is read, never imported and never executed on the host. A value that only exists when the file runs (an environment variable, a call, a comprehension) would make the build depend on the machine it runs on, and would have to be executed to be known. The same holds for what Python itself leaves to the machine: a power of floats is the C library's, the format `n` the locale's, and which characters `!r` shows as they are depends on the version of Python. Half of a surrogate pair is refused because JSON cannot carry it.",
     remedy: "Write a literal, or a name that is bound once at module level to one. For what differs from host to host use `mvm.secret`, which is resolved when the machine boots.",
     examples: &[
         bad(

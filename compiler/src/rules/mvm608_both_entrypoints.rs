@@ -3,6 +3,7 @@
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use crate::context::{Findings, RuleContext};
 use crate::finding::Severity;
+use crate::value::ValueKind;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -24,14 +25,15 @@ pub static RULE: Rule = Rule {
         good("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\"),"),
         good("entrypoints=[mvm.entrypoint_function(module=\"tool\", function=\"run\")],"),
         good("name=\"a\","),
+        good("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\"),\nentrypoints=None,"),
     ],
     also: &[],
     check: Check::Declaration(check),
 };
 
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
-    let call = &ctx.declaration.call;
-    if let (Some(_), Some(several)) = (call.get("entrypoint"), call.get("entrypoints")) {
+    let given = |name| ctx.declaration.call.get(name).filter(|value| value.kind != ValueKind::None);
+    if let (Some(_), Some(several)) = (given("entrypoint"), given("entrypoints")) {
         RULE.at_value(several, "`entrypoints` stands beside `entrypoint`, and only one of them can count; put all into `entrypoints`").to(findings);
     }
 }

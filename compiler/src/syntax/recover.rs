@@ -44,8 +44,16 @@ fn definition(text: &str, range: &TextRange, errors: &mut Vec<SyntaxError>) -> O
     if !matches!(words.first(), Some(&("def" | "class" | "async"))) {
         return None;
     }
-    let source = with_newlines("", piece, "\n");
-    let tree = parse(&source);
+    let mut source = with_newlines("", piece, "\n");
+    let mut tree = parse(&source);
+    // Defaults of type parameters (Python 3.13) are not in the grammar: what is read stands behind them.
+    if tree.is_none()
+        && let Some(parameters) = type_parameters(piece)
+    {
+        let blank = " ".repeat(parameters.len());
+        source.replace_range(parameters, &blank);
+        tree = parse(&source);
+    }
     let node = tree.as_ref().and_then(|tree| tree.root_node().named_child(0));
     let defines = |kind: &str| matches!(kind, "function_definition" | "class_definition");
     if let Some(node) = node.filter(|n| defines(n.kind()) && !lenient(*n)) {
@@ -59,6 +67,24 @@ fn definition(text: &str, range: &TextRange, errors: &mut Vec<SyntaxError>) -> O
         unclosed: false,
     });
     Some(named_only(piece, range))
+}
+
+/// The brackets behind the name of a definition, if one of the names in them has a default.
+fn type_parameters(piece: &str) -> Option<TextRange> {
+    let open = piece.find(['[', '(', ':']).filter(|at| piece[*at..].starts_with('['))?;
+    let (mut close, mut default) = (None, false);
+    crate::bindings::code(piece, open..piece.len(), |i, depth| {
+        match piece.as_bytes()[i] {
+            b'=' => default = true,
+            b']' if depth == 0 => {
+                close = Some(i + 1);
+                return None;
+            }
+            _ => {}
+        }
+        Some(i + 1)
+    });
+    close.filter(|_| default).map(|close| open..close)
 }
 
 /// Does a signature hold what tree-sitter reads and Python does not: `name: str: int`?

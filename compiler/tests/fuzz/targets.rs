@@ -2,7 +2,7 @@
 //! them.
 
 use mvm_compiler::items::{Item, split};
-use mvm_compiler::{Analysis, Config, Document, FileContext, NoFacts, analyze};
+use mvm_compiler::{Analysis, Config, Document, FileContext, NoFacts, Severity, analyze};
 
 /// Files that the second target damages.
 const FIXTURES: &[&str] = &[
@@ -123,6 +123,8 @@ fn whole(text: &str) -> Analysis {
         }
         let ir = workload.workload.canonical();
         assert_eq!(ir, workload.workload.canonical());
+        let told = analysis.findings.iter().any(|f| f.severity == Severity::Error);
+        assert!(workload.complete || told, "refused without a reason: {text:?}");
         if workload.complete {
             assert!(workload_ir::Workload::from_json(&ir).is_ok(), "IR that is called whole cannot be read");
         }

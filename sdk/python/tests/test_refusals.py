@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from conftest import python
 
 import mvm
+from mvm._emit import workload_of
 
 # Where a helper stands in a declaration.
 PLACES = {
@@ -34,6 +37,8 @@ PLACES = {
     "health_check": "health_check=%s",
     "python_deps": "dependencies=%s",
     "node_deps": "dependencies=%s",
+    "python_image": "image=%s",
+    "node_image": "image=%s",
     "host_path": "mounts=[mvm.mount(source=%s, target='/a')]",
 }
 
@@ -139,6 +144,25 @@ SAME_WORDS += [
     "mvm.entrypoint_function(module='a', function='f')]",
     "nmae='a'",
     "name=1",
+    "mvm.mount(mvm.tmpfs(), '/a')",
+    "mvm.nix_packages(None)",
+    "image=None",
+    "mvm.network(ports=[{'guest': None}])",
+    "mvm.network(ports=[{1: 2}])",
+    "mvm.network(peers=['A b'])",
+    "mvm.nix_packages(['python3', ''])",
+    "mvm.python_image(packages=[''])",
+    "mvm.node_image(packages=[''])",
+    "mvm.secret('a', var='1')",
+    "before_start=''",
+    "before_start=['']",
+    "before_start=[[]]",
+    "before_start=['a', mvm.hook('b'), '']",
+    "before_start=[['a\\0']]",
+    "before_stop=mvm.hook(['a', 1])",
+    "source=mvm.local_path('.', include=['*.py']), include=['a']",
+    "mounts=[mvm.mount(source=mvm.volume('a', size_mb=1), target='/a'), "
+    "mvm.mount(source=mvm.volume('a'), target='/b')]",
 ]
 
 # Whole files: what a declaration decorates, and what several of them are together.
@@ -151,9 +175,20 @@ FILES = {
     "function's name": "@mvm.app(image=mvm.python_image())\ndef Run() -> None:\n    pass\n",
     "workload's id": "mvm.workload(id='A b')\n@mvm.app(image=mvm.python_image())\ndef run() -> None:\n    pass\n",
     "no such helper": "@mvm.app(image=mvm.pythn_image())\ndef run() -> None:\n    pass\n",
+    "func's function twice": "".join("@mvm.func(name='a')\ndef run() -> None:\n    pass\n" for _ in "ab"),
+    "func's image again": "@mvm.func(name='a')\ndef run() -> None:\n    pass\n"
+    "@mvm.func(name='a', image=mvm.node_image())\ndef other() -> None:\n    pass\n",
+    "func's hooks again": "@mvm.func(name='a', before_stop='a')\ndef run() -> None:\n    pass\n"
+    "@mvm.func(name='a', before_stop='b')\ndef other() -> None:\n    pass\n",
 }
 TOGETHER = {
     "two apps": "".join(f"@mvm.app(image=mvm.python_image())\ndef {name}() -> None:\n    pass\n" for name in "ab"),
+    "two sizes": "mvm.workload(id='w')\n"
+    + "".join(
+        f"@mvm.app(image=mvm.python_image(), mounts=[mvm.mount(source=mvm.volume('v', size_mb={n}), target='/v')])\n"
+        f"def {name}() -> None:\n    pass\n"
+        for name, n in (("a", 1), ("b", 2))
+    ),
     "two ids": "mvm.workload(id='a')\nmvm.workload(id='b')\n"
     "@mvm.app(image=mvm.python_image())\ndef run() -> None:\n    pass\n",
 }
@@ -185,13 +220,15 @@ COMPILER_ALONE = {
 
 def declaration(call: str) -> str:
     if not call.startswith("mvm."):
-        return f"import mvm\n@mvm.app({call}, image=mvm.nix_packages(['python3']))\ndef run() -> None:\n    pass\n"
+        image = "" if call.startswith("image=") else ", image=mvm.nix_packages(['python3'])"
+        return f"import mvm\n@mvm.app({call}{image})\ndef run() -> None:\n    pass\n"
     argument = PLACES[call[len("mvm.") : call.index("(")]] % call
     image = "" if argument.startswith("image=") else "image=mvm.nix_packages(['python3']), "
     return f"import mvm\n@mvm.app({image}{argument})\ndef run() -> None:\n    pass\n"
 
 
 def refusal(text: str) -> mvm.DeclarationError:
+    mvm._declarations.clear()  # every file here has the same name
     with pytest.raises(mvm.DeclarationError) as caught:
         exec(compile(text, "a.py", "exec"), {"__name__": "refused"})
     return caught.value
@@ -234,6 +271,48 @@ def test_what_only_the_whole_file_tells_is_refused_when_it_is_emitted(what: str,
     done = python("-m", "mvm", "emit", str(tmp_path / "a.py"))
     assert done.returncode == 1
     assert any(one["message"] in done.stderr for one in findings), done.stderr
+
+
+# Refusals that no declaration file leads to.
+NOT_BY_A_FILE = {
+    "declares nothing": "a file without declarations is no mistake for `mvm-lsp`, only for a command that wants one",
+    "decorates no function": "what another decorator returns is known only when it has run",
+    "cannot tell which function": "what another decorator returns is known only when it has run",
+}
+
+
+def test_every_refusal_of_the_package_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place that makes a refusal is reached by one of the files above, whose words are compared."""
+    source = Path(mvm.__file__).parent
+    places = {
+        (path.name, node.lineno, node.end_lineno)
+        for path in sorted(source.glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "DeclarationError"
+    }
+    made = mvm.DeclarationError.__init__
+
+    def noted(self: mvm.DeclarationError, rule: str, message: str) -> None:
+        made(self, rule, message)
+        frame = sys._getframe(1)
+        file, line = Path(frame.f_code.co_filename).name, frame.f_lineno
+        places.difference_update([p for p in places if p[0] == file and p[1] <= line <= (p[2] or 0)])
+
+    monkeypatch.setattr(mvm.DeclarationError, "__init__", noted)
+    texts = [declaration(call) for call in SAME_WORDS] + [f"import mvm\n{t}" for t in {**FILES, **TOGETHER}.values()]
+    for number, text in enumerate(texts):
+        name = f"compared_{number}"
+        try:
+            exec(compile(text, "a.py", "exec"), {"__name__": name})
+            workload_of(name, "a.py")
+        except mvm.DeclarationError:
+            pass
+        except AttributeError:
+            assert "pythn_image" in text
+    # The words stand in the call, or on the line above it.
+    words = {p: (source / p[0]).read_text(encoding="utf-8").splitlines()[p[1] - 3 : p[2]] for p in places}
+    left = {p: w for p, w in words.items() if not any(known in "\n".join(w) for known in NOT_BY_A_FILE)}
+    assert left == {}
 
 
 @pytest.mark.parametrize("rule", COMPILER_ALONE)

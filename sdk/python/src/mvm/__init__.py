@@ -241,15 +241,20 @@ class Declaration(Value):
         target = self._shared_by(function) or self
         if target is self:
             _declarations.append(self)
+        elif _CHECKED:
+            from mvm._check import check_shared
+
+            check_shared(target, self, function)
         target.functions.append(function)
         function.mvm = target  # type: ignore[attr-defined]
         return function  # type: ignore[return-value]
 
     def _shared_by(self, function: "Callable[..., Any]") -> "Declaration | None":
         """An earlier `func` of the same name in the same module, which this one adds an entrypoint to."""
-        name = self.arguments["name"]
-        for other in _declarations if self.helper == "func" and name is not None else ():
-            same = other.helper == "func" and other.arguments["name"] == name
+        given = self.arguments["name"]
+        name = function.__name__ if given is None else given
+        for other in _declarations if self.helper == "func" else ():
+            same = other.helper == "func" and other.name == name
             if same and other.functions[0].__module__ == function.__module__:
                 return other
         return None
@@ -260,12 +265,19 @@ _declarations: "list[Declaration]" = []
 _workloads: "list[Workload]" = []
 
 
+# Of each helper, the arguments that may be left out.
+_optional: "dict[str, Mapping[str, Any]]" = {}
+
+
 def _helper(function: "_C") -> "_C":
     """Explains a call that does not fit the signature, in the words of the compiler."""
     if not _CHECKED:
         return function
+    optional = _optional[function.__name__] = function.__kwdefaults__ or {}
 
     def call(*args: "Any", **kwargs: "Any") -> "Any":
+        # `None` means the same as leaving an optional argument out.
+        kwargs = {name: value for name, value in kwargs.items() if value is not None or name not in optional}
         try:
             return function(*args, **kwargs)
         except TypeError as error:

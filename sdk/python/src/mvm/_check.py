@@ -3,12 +3,12 @@
 Loaded with the first declaration, except in the guest, where the compiler has asked already.
 """
 
-from mvm import DeclarationError, Value
+from mvm import Declaration, DeclarationError, Value, _optional
 from mvm._table import HELPERS, PORT, STR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from mvm._table import Type
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def check(helper: "str", arguments: "Mapping[str, Any]") -> "None":
     """Raises `DeclarationError` for the first argument that is wrong. `None` is what an absent argument is."""
-    types = HELPERS[helper]
+    types, optional = HELPERS[helper], _optional.get(helper, {})
     for name, value in arguments.items():
-        if value is not None:
+        if value is not None or name not in optional:
             _typed(name, helper, types[name], value)
     from mvm import _limits
 
@@ -36,6 +36,9 @@ def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any
         words = f"`@mvm.{helper}` decorates no function: what another decorator makes of one must be one"
         raise DeclarationError("MVM007", words)
     around = function.__qualname__.rpartition(".")[0]
+    if around.endswith("<locals>") and _caller() == "<module>":
+        words = "cannot tell which function it decorates: let the decorator below use `functools.wraps`"
+        raise DeclarationError("MVM007", f"`@mvm.{helper}` {words}")
     if around.endswith("<locals>"):
         words = "a nested function cannot be declared as a workload: move it to the top level"
         raise DeclarationError("MVM007", words)
@@ -46,6 +49,40 @@ def check_function(helper: "str", arguments: "Mapping[str, Any]", function: "Any
         from mvm import _limits
 
         _limits.identifier("the app's name", function.__name__)
+
+
+def _caller() -> "str":
+    """The name of the code that applies the decorator: that of a module's own is `<module>`."""
+    frame = __import__("sys")._getframe(1)
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == "mvm":
+        frame = frame.f_back
+    return str(frame.f_code.co_name)
+
+
+def check_shared(first: "Declaration", further: "Declaration", function: "Callable[..., Any]") -> "None":
+    """A further `func` of one name adds entrypoints. What else it says cannot count, so it must be the same."""
+    from mvm._emit import lower
+
+    alone = Declaration(further.helper, further.arguments)
+    alone.functions.append(function)
+    head, own = (lower([one], None) for one in (first, alone))
+    for name, value in further.arguments.items():
+        if value is None or name in ("name", "entrypoint", "entrypoints"):
+            continue
+        field = {"include": "source", "depends_on": "network"}.get(name, name)
+        apps = [one["apps"][0] for one in (head, own)]
+        if name in ("before_build", "before_start", "after_start", "before_stop"):
+            apps = [app.get("hooks", {}) for app in apps]
+        differs = apps[0].get(field) != apps[1].get(field) or (name == "mounts" and head["volumes"] != own["volumes"])
+        if differs:
+            words = "says, and only that counts: remove it here"
+            message = f"`{name}` differs from what the first function of `{first.name}` {words}"
+            raise DeclarationError("MVM006", message)
+    seen = [(e["module"], e["function"]) for e in head["apps"][0]["entrypoints"] if e["kind"] == "function"]
+    for entrypoint in own["apps"][0]["entrypoints"]:
+        if entrypoint["kind"] == "function" and (entrypoint["module"], entrypoint["function"]) in seen:
+            words = f"`entrypoints`: the function `{entrypoint['function']}` is an entrypoint already; remove this one"
+            raise DeclarationError("MVM609", words)
 
 
 def _typed(name: "str", helper: "str", expected: "Type", value: "Any") -> "None":

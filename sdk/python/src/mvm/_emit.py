@@ -173,7 +173,7 @@ def _network(network: "Value | None", depends_on: "Iterable[Value]") -> "Json":
 
 
 def _port(port: "Json", position: "int") -> "Json":
-    return {"proto": "tcp", "guest_addr": "127.0.0.1", "mapping_id": str(position), **port}
+    return {"proto": "tcp", "guest_addr": "127.0.0.1", "mapping_id": str(position), **_present(port)}
 
 
 def _env(env: "Json | None") -> "Json":
@@ -281,6 +281,9 @@ def _mount(mount: "Value", volumes: "dict[str, Json]") -> "Json":
     source = {"kind": what.helper, **_copy(what)}
     if what.helper == "volume":
         name = source["name"]
-        volumes.setdefault(name, _copy(what))
+        from mvm import _limits
+
+        known = volumes.setdefault(name, _copy(what))
+        _limits.volume({name: known.get("size_mb")}, name, what.arguments["size_mb"])
         source = {"kind": "volume", "name": name}
     return {"source": source, "target": mount.arguments["target"], "mode": mount.arguments["mode"]}

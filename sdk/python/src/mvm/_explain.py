@@ -23,7 +23,7 @@ def misfit(function: "Callable[..., Any]", args: "tuple[Any, ...]", kwargs: "dic
         return DeclarationError("MVM008", words)
     by_position = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(args) > len(by_position):
-        return _too_many(helper, list(parameters)[len(by_position) :], len(args) - len(by_position), kwargs)
+        return _too_many(helper, list(parameters)[len(by_position) :])
     for name in kwargs:
         if name not in parameters:
             return _unknown(helper, name, [p for p in parameters if p not in _NOT_OFFERED.get(helper, ())])
@@ -37,11 +37,11 @@ def misfit(function: "Callable[..., Any]", args: "tuple[Any, ...]", kwargs: "dic
     return DeclarationError("MVM004", f"`mvm.{helper}` lacks the argument{'s'[: len(absent) - 1]} {names}")
 
 
-def _too_many(helper: "str", by_name: "list[str]", extra: "int", kwargs: "dict[str, Any]") -> "TypeError":
-    meant = by_name[0] if by_name and extra == 1 and by_name[0] not in kwargs else None
-    if meant is None:
+def _too_many(helper: "str", by_name: "list[str]") -> "TypeError":
+    """The first argument that has no place, in a message."""
+    if not by_name:
         return DeclarationError("MVM003", f"`mvm.{helper}` takes no further argument")
-    return DeclarationError("MVM003", f"`mvm.{helper}` takes this argument by name only: write `{meant}=…`")
+    return DeclarationError("MVM003", f"`mvm.{helper}` takes this argument by name only: write `{by_name[0]}=…`")
 
 
 def _unknown(helper: "str", name: "str", known: "list[str]") -> "TypeError":

@@ -63,6 +63,8 @@ def check(helper: "str", given: "Arguments") -> "None":
     for name in _FILLED.get(helper, ()):
         if not given[name] or not given[name][0]:
             raise DeclarationError("MVM005", f"`{name}` of `mvm.{helper}` is empty")
+    if helper in ("nix_packages", "python_image", "node_image") and "" in given["packages"]:
+        raise DeclarationError("MVM005", f"`packages` of `mvm.{helper}` has a name that is empty")
     for name, value in given.items():
         if _has_nul(value):
             raise DeclarationError("MVM005", f"`{name}` of `mvm.{helper}` contains a NUL character")
@@ -103,7 +105,7 @@ def identifier(where: "str", value: "str") -> "None":
 def _has_nul(value: "Any") -> "bool":
     if isinstance(value, str):
         return "\0" in value
-    return type(value) in (list, tuple) and any("\0" in one for one in value if isinstance(one, str))
+    return type(value) in (list, tuple) and any(map(_has_nul, value))
 
 
 def _variable(key: "str") -> "None":
@@ -121,10 +123,42 @@ def _env(helper: "str", given: "Arguments") -> "None":
             raise DeclarationError("MVM005", f"the value of `{key}` in `env` contains a NUL character")
 
 
+def _empty_hook(value: "Any") -> "bool":
+    """Is there a part that runs nothing? An empty list of hooks is none at all."""
+    if isinstance(value, str):
+        return not value
+    if type(value) not in (list, tuple) or not value:
+        return False
+    if all(isinstance(one, str) for one in value):
+        return not value[0]
+    return any(not one or not one[0] for one in value if isinstance(one, (str, list, tuple)))
+
+
+def _volumes(mounts: "Iterable[Any]") -> "None":
+    sizes: "dict[str, int | None]" = {}
+    for source in (mount.arguments["source"] for mount in mounts):
+        if source.helper == "volume":
+            volume(sizes, source.arguments["name"], source.arguments["size_mb"])
+
+
+def volume(sizes: "dict[str, int | None]", name: "str", size: "int | None") -> "None":
+    """One volume has one size, wherever it is mounted."""
+    if sizes.setdefault(name, size) != size:
+        raise DeclarationError("MVM005", f"two mounts give the volume `{_shown(name)}` different sizes")
+
+
 def _declaration(helper: "str", given: "Arguments") -> "None":
     if given["name"] is not None:
         identifier("the app's name", given["name"])
     _env(helper, given)
+    for name in ("before_build", "before_start", "after_start", "before_stop"):
+        if _empty_hook(given[name]):
+            raise DeclarationError("MVM005", f"`{name}` of `mvm.{helper}` has a hook that is empty")
+    source = given["source"]
+    if given["include"] is not None and source is not None and list(source.arguments["include"]) != ["**"]:
+        words = "and only one of them can count: remove one of them"
+        raise DeclarationError("MVM011", f"`include` stands beside the `include` of `source`, {words}")
+    _volumes(given["mounts"] or ())
     if given["entrypoint"] is not None and given["entrypoints"] is not None:
         words = "only one of them can count; put all into `entrypoints`"
         raise DeclarationError("MVM608", f"`entrypoints` stands beside `entrypoint`, and {words}")
@@ -215,10 +249,13 @@ def _network(helper: "str", given: "Arguments") -> "None":
         raise DeclarationError("MVM403", f'`network` mode "host" {words}')
     for port in given["ports"] or ():
         for name in ("guest", "host"):
-            if not 1 <= port.get(name, 1) <= 65535:
+            number = port.get(name)
+            if number is not None and not 1 <= number <= 65535:
                 raise DeclarationError("MVM406", _out_of_bounds("MVM406", helper, name, port[name], 1, 65535))
     positions = enumerate(given["ports"] or ())
-    _once("MVM005", "two ports have the `mapping_id` `{}`", [p.get("mapping_id", str(i)) for i, p in positions])
+    _once("MVM005", "two ports have the `mapping_id` `{}`", [_given(p, "mapping_id", str(i)) for i, p in positions])
+    for peer in given["peers"] or ():
+        identifier("`peers` of `mvm.network`", peer)
     for host in given["allow_https"] or ():
         _host("allow_https", host)
     listed = {**given, "egress": given["egress"] and given["egress"].arguments["allowlist"]}
@@ -226,6 +263,11 @@ def _network(helper: "str", given: "Arguments") -> "None":
     if given["mode"] == "none" and idle:
         words = f"lets nothing pass, so `{idle}` would do nothing; use \"deny\" or remove the list"
         raise DeclarationError("MVM409", f'`network` mode "none" {words}')
+
+
+def _given(port: "Mapping[str, Any]", name: "str", default: "str") -> "str":
+    value = port.get(name)
+    return default if value is None else str(value)
 
 
 def _secret(helper: "str", given: "Arguments") -> "None":
