@@ -178,12 +178,15 @@ fn hinted(name: &str, text: &str) -> Option<Hit> {
         return None;
     }
     let start = value.as_ptr() as usize - text.as_ptr() as usize;
+    // As in a manifest of Kubernetes, where every value is base64.
+    let decoded = decode::said(value);
+    let said = decoded.as_deref().unwrap_or(value);
     let provider = PROVIDERS.iter().find(|entry| {
         entry.hints.iter().any(|hint| name_lower.contains(hint))
-            && entry.hinted.iter().any(|shape| Shape::parse(shape).is(value.as_bytes()))
+            && entry.hinted.iter().any(|shape| Shape::parse(shape).is(said.as_bytes()))
     })?;
-    let uuid = references::is_uuid(value);
-    let innocent = is_filler(value) || references::is_reference(value) || !uuid && judge::is_innocent(value);
+    let uuid = references::is_uuid(said);
+    let innocent = is_filler(said) || references::is_reference(said) || !uuid && judge::is_innocent(said);
     (!innocent).then(|| Hit { kind: HitKind::Provider(provider), range: start..start + value.len() })
 }
 
