@@ -248,7 +248,7 @@ mod tests {
             "GIT_SSL_NO_VERIFY=1 git pull",
             "env NODE_TLS_REJECT_UNAUTHORIZED=0 node a.js",
             "export PYTHONHTTPSVERIFY=0",
-            "pip install --trusted-host pypi.org x",
+            "pip install --trusted-host packages.example.com x",
             "python3 -c \"import requests; requests.get('https://example.com', verify=False)\"",
             "unset https_proxy",
             "export NO_PROXY='*'",
