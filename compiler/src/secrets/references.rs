@@ -69,7 +69,21 @@ pub fn is_reference(text: &str) -> bool {
     let place = text.split_once(':').is_some_and(|(store, place)| {
         is_store(store) && place.contains(['/', '-', '_', '.', '#']) && is_wordy(place)
     });
-    begins || scheme || template || wrapped || windows || place || is_variable(text) || is_file_path(text)
+    let calls = |(name, rest): (&str, &str)| {
+        rest.ends_with(')')
+            && name.len() > 1
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b))
+    };
+    let call = text.split_once('(').is_some_and(calls);
+    begins
+        || scheme
+        || template
+        || wrapped
+        || windows
+        || place
+        || call
+        || is_variable(text)
+        || is_file_path(text)
 }
 
 /// `aws-sm:prod/key`: the name of a store, before the words that say where in it.
@@ -169,6 +183,7 @@ mod tests {
             "{{ x }}",
             "%TOKEN%",
             "keychain:acme/prod",
+            "lookup(\"env\", \"TOKEN\")",
             "arn:aws:x",
             "https://h/x",
         ] {

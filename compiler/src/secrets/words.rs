@@ -224,6 +224,7 @@ const STAND_INS: &[&str] = &[
     "secret123",
     "test123",
     "test1234",
+    "testing123",
     "12345",
     "123456",
     "1234567",
