@@ -2,15 +2,15 @@
 
 use super::edit::{helper, literal, quote_of, replace};
 use super::rule::Report;
-use super::walk::{Text, items, strings};
+use super::walk::{Form, Text, strings};
 use super::{
     mvm501_plaintext_credential as mvm501, mvm502_likely_credential as mvm502, mvm503_private_key as mvm503,
-    mvm504_credential_in_url as mvm504,
+    mvm504_credential_in_url as mvm504, passwords, shell,
 };
 use crate::context::{Findings, RuleContext};
 use crate::finding::{Applicability, Edit};
-use crate::secrets::{Hit, HitKind, embedded, redact, scan};
-use crate::value::{Value, ValueKind};
+use crate::secrets::{Hit, HitKind, redact, scan};
+use crate::value::Value;
 
 /// Looks for credentials in all strings of the declaration.
 pub fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
@@ -169,23 +169,41 @@ pub fn store_name(name: &str) -> String {
     if parts.is_empty() { "secret".to_owned() } else { parts.join("-") }
 }
 
-/// `["tool", "--password", "…"]`: what follows a flag that says so.
+/// `["tool", "--password", "…"]`, `mysql -p…`: what an argument's place says of it.
 fn arguments(ctx: &RuleContext<'_>, findings: &mut Findings) {
     for command in super::walk::commands(&ctx.declaration.call) {
-        let list = items(command.value);
-        let words: Vec<&str> =
-            list.iter().map(|v| if let ValueKind::Str(s) = &v.kind { s.as_str() } else { "" }).collect();
-        for index in embedded::argument_values(&words) {
-            if !scan(words[index], None).is_empty() {
+        let (line, parsed) = match &command.form {
+            Form::Line(line) => ((*line).to_owned(), shell::parse(line)),
+            Form::Argv(words) => {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                (words.join("\n"), shell::parse_argv(&words))
+            }
+        };
+        let passwords = passwords::in_commands(&parsed);
+        if passwords.is_empty() {
+            continue;
+        }
+        let said = scan(&line, None);
+        for password in passwords {
+            let known = |hit: &Hit| {
+                line[hit.range.clone()].contains(&password) || password.contains(&line[hit.range.clone()])
+            };
+            if said.iter().any(known) {
                 continue;
             }
+            let word = match &command.form {
+                Form::Argv(words) => {
+                    words.iter().find(|(word, _)| word.contains(&password)).map(|(_, value)| *value)
+                }
+                Form::Line(_) => None,
+            };
             let message = format!(
                 "`{}` passes what looks like a credential as an argument ({}); hand it over as an environment variable with \
                  `mvm.secret(\"…\")`",
                 command.place,
-                redact(words[index])
+                redact(&password)
             );
-            mvm502::RULE.at_value(&list[index], message).to(findings);
+            mvm502::RULE.at_value(word.unwrap_or(command.value), message).to(findings);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Which commands fetch code, and whether what they fetch is pinned.
 
-use super::shell::{SHELLS, Simple, flatten, parse};
+use super::install::{package, runs_fetched};
+use super::programs::{interprets, is_interpreter};
+use super::shell::{Piped, SHELLS, Simple, flatten, parse, parse_argv};
 
 /// Code that is fetched without a pin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,25 +15,26 @@ pub struct Fetch {
     pub piped: bool,
 }
 
+const FIXED: &str = "fetch it at a fixed version, check its SHA-256, then run it; or declare a package";
+
 /// What a shell line fetches.
 pub fn in_line(line: &str) -> Vec<Fetch> {
-    let commands = flatten(&parse(line));
-    in_commands(&commands, line)
+    in_commands(&flatten(&parse(line)), line)
 }
 
 /// What an argument vector fetches.
 pub fn in_argv(argv: &[&str]) -> Vec<Fetch> {
-    let commands = flatten(&super::shell::parse_argv(argv));
-    in_commands(&commands, &argv.join(" "))
+    in_commands(&flatten(&parse_argv(argv)), &argv.join(" "))
 }
 
-fn in_commands(commands: &[(Simple, Option<Simple>)], line: &str) -> Vec<Fetch> {
+fn in_commands(commands: &[Piped], line: &str) -> Vec<Fetch> {
     let verified = commands.iter().any(|(c, _)| c.program().is_some_and(|(name, _)| is_verifier(name)));
     let mut found: Vec<Fetch> = Vec::new();
     for (command, into) in commands {
-        let fetch = piped(command, into.as_ref())
-            .or_else(|| substituted(command))
+        let fetch = piped(command, into)
+            .or_else(|| substituted(command, into))
             .or_else(|| saved_and_run(command, commands).filter(|_| !verified))
+            .or_else(|| runs_fetched(command))
             .or_else(|| package(command, line));
         found.extend(fetch.filter(|f| !found.iter().any(|other| other.what == f.what)));
     }
@@ -46,7 +49,7 @@ fn is_verifier(name: &str) -> bool {
 }
 
 fn is_download(name: &str, arguments: &[String]) -> bool {
-    matches!(name, "curl" | "wget" | "fetch" | "aria2c" | "http" | "https" | "xh")
+    matches!(name, "curl" | "wget" | "wget2" | "fetch" | "aria2c" | "http" | "https" | "xh")
         && !arguments.iter().any(|a| local_url(a))
 }
 
@@ -56,285 +59,92 @@ fn local_url(word: &str) -> bool {
         .any(|s| word.starts_with(s))
 }
 
-const INTERPRETERS: &[&str] =
-    &["python", "python3", "perl", "ruby", "node", "php", "lua", "deno", "bun", "pwsh", "osascript"];
-
-fn interprets(command: &Simple) -> Option<&str> {
+/// `curl … | sh`, whatever it goes through on its way.
+fn piped(command: &Simple, into: &[Simple]) -> Option<Fetch> {
     let (name, arguments) = command.program()?;
-    let shell = SHELLS.contains(&name) || name == "source" || name == ".";
-    // `python script.py` reads the pipe as data; `python` and `python -` run it.
-    let script = arguments.iter().find(|a| !a.starts_with('-'));
-    let runs = shell && (script.is_none() || arguments.iter().any(|a| a == "-s" || a == "-"))
-        || INTERPRETERS.contains(&name)
-            && (script.is_none() || arguments.iter().any(|a| a == "-"))
-            && !arguments.iter().any(|a| matches!(a.as_str(), "-c" | "-m" | "-e"));
-    runs.then_some(name)
+    let shell = into.iter().find_map(interprets).filter(|_| is_download(name, arguments))?;
+    Some(Fetch { what: format!("pipes what `{name}` fetches into `{shell}`"), remedy: FIXED, piped: true })
 }
 
-/// `curl … | sh`
-fn piped(command: &Simple, into: Option<&Simple>) -> Option<Fetch> {
-    let (name, arguments) = command.program()?;
-    let into = into?;
-    let shell = interprets(into).filter(|_| is_download(name, arguments))?;
-    Some(Fetch {
-        what: format!("pipes what `{name}` fetches into `{shell}`"),
-        remedy: "fetch it at a fixed version, check its SHA-256, then run it; or declare a package",
-        piped: true,
-    })
-}
-
-/// `sh -c "$(curl …)"`, `bash <(curl …)`, `eval "$(curl …)"`
-fn substituted(command: &Simple) -> Option<Fetch> {
-    let (name, _) = command.program()?;
-    let runs =
-        SHELLS.contains(&name) || matches!(name, "eval" | "source" | ".") || INTERPRETERS.contains(&name);
+/// `sh -c "$(curl …)"`, `bash <(curl …)`, `eval "$(curl …)"`, `sh <<< "$(curl …)"`, `$(curl …)`, `echo "$(curl …)" | sh`
+fn substituted(command: &Simple, into: &[Simple]) -> Option<Fetch> {
     let download = command
         .inner
         .iter()
-        .find_map(|c| c.program().filter(|(n, a)| is_download(n, a)).map(|(n, _)| n.to_owned()));
-    let download = download.filter(|_| runs)?;
-    Some(Fetch {
-        what: format!("runs what `{download}` fetches with `{name}`"),
-        remedy: "fetch it at a fixed version, check its SHA-256, then run it; or declare a package",
-        piped: true,
-    })
+        .find_map(|c| c.program().filter(|(n, a)| is_download(n, a)).map(|(n, _)| n.to_owned()))?;
+    let (name, _) = command.program()?;
+    let runs = SHELLS.contains(&name) || matches!(name, "eval" | "source" | ".") || is_interpreter(name);
+    let itself = command.words.first().is_some_and(|word| word.starts_with("$(…)"));
+    let prints = matches!(name, "echo" | "printf").then(|| into.iter().find_map(interprets)).flatten();
+    let what = match prints {
+        _ if runs => format!("runs what `{download}` fetches with `{name}`"),
+        _ if itself => format!("runs what `{download}` fetches as a command"),
+        Some(shell) => format!("pipes what `{download}` fetches into `{shell}`"),
+        None => return None,
+    };
+    Some(Fetch { what, remedy: FIXED, piped: true })
+}
+
+/// Where a download is saved.
+fn saved_as(command: &Simple, name: &str, arguments: &[String]) -> Option<String> {
+    if let Some(file) = command.outputs.first() {
+        return Some(file.clone());
+    }
+    let (letter, long) =
+        if name.starts_with("wget") { ('O', "--output-document") } else { ('o', "--output") };
+    for (at, word) in arguments.iter().enumerate() {
+        let next = || arguments.get(at + 1).cloned();
+        if word == long {
+            return next();
+        }
+        if let Some(file) = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')) {
+            return Some(file.to_owned());
+        }
+        // `-o file`, `-ofile`, `-fsSLo file`
+        let group = word.strip_prefix('-').filter(|group| !group.starts_with('-'));
+        if let Some((_, rest)) = group.and_then(|group| group.split_once(letter)) {
+            return if rest.is_empty() { next() } else { Some(rest.to_owned()) };
+        }
+    }
+    let remote = name.starts_with("wget")
+        || arguments.iter().any(|a| a == "--remote-name" || a == "--remote-name-all")
+        || super::programs::has_letter(arguments, 'O', "oHdu");
+    let url = arguments.iter().rev().find(|a| a.contains("://")).filter(|_| remote)?;
+    url.split(['?', '#']).next()?.rsplit('/').next().map(str::to_owned)
+}
+
+/// `+x`, `755`
+fn makes_executable(mode: &str) -> bool {
+    let octal = mode.len() >= 3 && mode.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    octal && mode.bytes().rev().take(3).any(|b| b & 1 == 1) || mode.contains(['+', '=']) && mode.contains('x')
 }
 
 /// `curl -o x …; sh x`
-fn saved_and_run(command: &Simple, all: &[(Simple, Option<Simple>)]) -> Option<Fetch> {
+fn saved_and_run(command: &Simple, all: &[Piped]) -> Option<Fetch> {
     let (name, arguments) = command.program()?;
     if !is_download(name, arguments) {
         return None;
     }
-    let after = |flags: &[&str]| {
-        arguments
-            .iter()
-            .position(|a| flags.contains(&a.as_str()))
-            .and_then(|at| arguments.get(at + 1))
-            .cloned()
-    };
-    let remote = || {
-        let url = arguments.iter().rev().find(|a| a.contains("://"))?;
-        url.split(['?', '#']).next()?.rsplit('/').next().map(str::to_owned)
-    };
-    let implicit = name == "wget"
-        || arguments.iter().any(|a| {
-            a == "-O"
-                || a == "--remote-name"
-                || a.starts_with('-') && !a.starts_with("--") && a.ends_with('O')
-        });
-    let saved = command.outputs.first().cloned();
-    let saved = saved
-        .or_else(|| after(if name == "wget" { &["-O", "--output-document"] } else { &["-o", "--output"] }));
-    let file =
-        saved.or_else(|| if implicit { remote() } else { None }).filter(|f| !f.is_empty() && f != "-")?;
+    let file = saved_as(command, name, arguments).filter(|f| !f.is_empty() && f != "-")?;
     let base = file.rsplit('/').next().unwrap_or(&file).to_owned();
     let same = |word: &String| *word == file || word.rsplit('/').next() == Some(base.as_str());
     let runs = all.iter().any(|(c, _)| {
-        let shell = c.program().is_some_and(|(n, a)| {
-            (SHELLS.contains(&n)
-                || INTERPRETERS.contains(&n)
-                || matches!(n, "source" | "." | "chmod" | "installer" | "dpkg" | "rpm"))
-                && a.iter().any(same)
-        });
-        shell || c.words.first().is_some_and(|w| same(w) && w.contains('/'))
+        let Some((program, arguments)) = c.program() else { return false };
+        let script = arguments.iter().find(|word| !word.starts_with('-')).is_some_and(same);
+        let given = arguments.iter().any(same);
+        let runs = match program {
+            "chmod" => given && arguments.iter().any(|mode| makes_executable(mode)),
+            "installer" | "dpkg" | "rpm" => given,
+            "source" | "." => script,
+            _ => (SHELLS.contains(&program) || is_interpreter(program)) && script,
+        };
+        // Where the program itself is the file.
+        let itself = c.words.iter().any(|w| same(w) && w.contains('/') && w.ends_with(program));
+        runs || itself
     });
     runs.then(|| Fetch {
         what: format!("runs `{}` as `{name}` fetched it, unchecked", super::shown(&base)),
         remedy: "check its SHA-256 before running it, or declare a package",
-        piped: false,
-    })
-}
-
-/// Package managers and clones.
-fn package(command: &Simple, line: &str) -> Option<Fetch> {
-    let (name, arguments) = command.program()?;
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let plain: Vec<&str> = words.iter().copied().filter(|w| !w.starts_with('-')).collect();
-    let has = |flag: &str| words.iter().any(|w| *w == flag || w.split('=').next() == Some(flag));
-    let first = plain.first().copied().unwrap_or_default();
-    let fetch = |what: String, remedy| Some(Fetch { what, remedy, piped: false });
-    match name {
-        "pip" | "pip3" | "pipx" | "easy_install" => pip(name, &words),
-        "uv" if first == "pip" => pip("uv pip", &words[1.min(words.len())..]),
-        "python" | "python3" if words.first() == Some(&"-m") && words.get(1) == Some(&"pip") => {
-            pip("pip", &words[2..])
-        }
-        "uv" if first == "tool" || first == "run" && has("--with") => fetch(
-            format!("runs `uv {first}`, which fetches what is newest"),
-            "declare `python_deps` with a lockfile",
-        ),
-        "uvx" | "npx" | "bunx" => runner(name, &plain),
-        "pnpm" | "yarn" if first == "dlx" => runner(name, &plain[1..]),
-        "npm" if first == "exec" => runner("npm exec", &plain[1..]),
-        "npm" | "yarn" | "pnpm" | "bun" => node(name, first, &plain, &has),
-        "git" if first == "clone" => clone(&plain, line, &has),
-        "apt-get" | "apt" | "aptitude" if plain.contains(&"install") => {
-            system(name, &plain, "install", "=", "package=version")
-        }
-        "apk" if plain.contains(&"add") => system(name, &plain, "add", "=", "package=version"),
-        "dnf" | "yum" | "microdnf" | "zypper" if plain.contains(&"install") => fetch(
-            format!("installs packages with `{name}`, whichever versions there are"),
-            "name them in `mvm.nix_packages`, which is locked",
-        ),
-        "pacman" if words.iter().any(|w| w.starts_with("-S")) => fetch(
-            "installs packages with `pacman`, whichever versions there are".to_owned(),
-            "name them in `mvm.nix_packages`, which is locked",
-        ),
-        "docker" | "podman" | "nerdctl" | "skopeo" | "crane" if matches!(first, "pull" | "run" | "copy") => {
-            container(name, &plain)
-        }
-        "go" if first == "install"
-            && !plain
-                .iter()
-                .any(|w| w.rsplit_once('@').is_some_and(|(_, v)| is_exact(v.trim_start_matches('v'))))
-            && plain.iter().any(|w| w.contains('@')) =>
-        {
-            fetch(
-                "installs with `go install` at a moving version".to_owned(),
-                "name an exact version after `@`",
-            )
-        }
-        "cargo"
-            if first == "install"
-                && !has("--path")
-                && !(has("--locked") && (has("--version") || plain.iter().any(|w| w.contains('@')))) =>
-        {
-            fetch(
-                "installs with `cargo install` without `--locked` and `--version`".to_owned(),
-                "add both, or declare a package",
-            )
-        }
-        "gem" if first == "install" && !has("-v") && !has("--version") => fetch(
-            "installs with `gem` without a version".to_owned(),
-            "add `-v` and an exact version, or declare a package",
-        ),
-        _ => None,
-    }
-}
-
-fn pip(name: &str, words: &[&str]) -> Option<Fetch> {
-    let at = words.iter().position(|w| *w == "install" || *w == "download")?;
-    let rest = &words[at + 1..];
-    let hashed =
-        rest.iter().any(|w| matches!(*w, "--require-hashes" | "--no-index") || w.starts_with("--hash="));
-    let mut skip = false;
-    let mut remote = false;
-    for word in rest {
-        let value = std::mem::take(&mut skip);
-        if value {
-            continue;
-        }
-        match *word {
-            "-r" | "--requirement" => (remote, skip) = (true, true),
-            "-c" | "--constraint" | "-t" | "--target" | "-i" | "--index-url" | "--extra-index-url"
-            | "--prefix" | "--root" | "-p" | "--python" | "-f" | "--find-links" | "--cache-dir" => {
-                skip = true
-            }
-            "-e" | "--editable" => {}
-            w if w.starts_with('-') => {}
-            w => remote |= !is_local(w) && !pinned_vcs(w),
-        }
-    }
-    (remote && !hashed).then(|| Fetch {
-        what: format!("installs packages with `{name}` without hashes"),
-        remedy: "declare `python_deps` with a lockfile, or add `--require-hashes`",
-        piped: false,
-    })
-}
-
-fn is_local(word: &str) -> bool {
-    word.starts_with('.')
-        || word.starts_with('/')
-        || word.starts_with("file:")
-        || word.ends_with(".whl") && !word.contains("://")
-}
-
-fn pinned_vcs(word: &str) -> bool {
-    word.contains("git+")
-        && word.rsplit('@').next().map(|v| v.split(['#', '&']).next().unwrap_or(v)).is_some_and(is_commit)
-}
-
-fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// `1.2.3`, not `1`, `^1.2` or `latest`.
-fn is_exact(version: &str) -> bool {
-    version.split('.').count() >= 3
-        && version.starts_with(|c: char| c.is_ascii_digit())
-        && !version.contains(['x', '*'])
-}
-
-fn runner(name: &str, plain: &[&str]) -> Option<Fetch> {
-    let target = plain.first()?;
-    let version = target
-        .get(1..)
-        .and_then(|t| t.rsplit_once('@'))
-        .map(|(_, v)| v)
-        .or_else(|| target.rsplit_once("==").map(|(_, v)| v));
-    if is_local(target) || version.is_some_and(is_exact) {
-        return None;
-    }
-    Some(Fetch {
-        what: format!("runs `{}` with `{name}`, which fetches what is newest", super::shown(target)),
-        remedy: "name an exact version after `@`, or declare it as a dependency with a lockfile",
-        piped: false,
-    })
-}
-
-fn node(name: &str, first: &str, plain: &[&str], has: &dyn Fn(&str) -> bool) -> Option<Fetch> {
-    let installs = matches!(first, "install" | "i" | "add") || name == "yarn" && first.is_empty();
-    let locked = has("--frozen-lockfile") || has("--immutable");
-    let targets: Vec<&&str> = plain.iter().skip(1).filter(|w| !is_local(w)).collect();
-    let exact = |w: &&str| w.get(1..).and_then(|t| t.rsplit_once('@')).is_some_and(|(_, v)| is_exact(v));
-    if !installs || locked || !targets.is_empty() && targets.iter().all(|w| exact(w)) {
-        return None;
-    }
-    let better = if name == "npm" { "use `npm ci`" } else { "add `--frozen-lockfile`" };
-    Some(Fetch {
-        what: format!("installs packages with `{name}` without holding to a lockfile"),
-        remedy: if better.starts_with("use") {
-            "use `npm ci`, or declare `node_deps` with a lockfile"
-        } else {
-            "add `--frozen-lockfile`, or declare `node_deps` with a lockfile"
-        },
-        piped: false,
-    })
-}
-
-fn clone(plain: &[&str], line: &str, has: &dyn Fn(&str) -> bool) -> Option<Fetch> {
-    let commit = line.split(|c: char| !c.is_ascii_alphanumeric()).any(is_commit);
-    let local = plain.get(1).is_some_and(|w| is_local(w));
-    (!local
-        && !(commit
-            && (line.contains("checkout")
-                || line.contains("reset")
-                || line.contains("switch")
-                || has("--revision"))))
-    .then(|| Fetch {
-        what: "clones a repository at whatever commit it has".to_owned(),
-        remedy: "check out a full commit id, or package the files with `source`",
-        piped: false,
-    })
-}
-
-fn system(name: &str, plain: &[&str], verb: &str, mark: &str, form: &'static str) -> Option<Fetch> {
-    let at = plain.iter().position(|w| *w == verb)?;
-    let loose = plain[at + 1..].iter().find(|w| !w.contains(mark) && !is_local(w))?;
-    let _ = form;
-    Some(Fetch {
-        what: format!("installs `{}` with `{name}` in whichever version there is", super::shown(loose)),
-        remedy: "name it in `mvm.nix_packages`, which is locked, or give an exact `package=version`",
-        piped: false,
-    })
-}
-
-fn container(name: &str, plain: &[&str]) -> Option<Fetch> {
-    let image = plain.iter().skip(1).find(|w| w.contains(['/', ':']) || !w.contains('='))?;
-    (!image.contains("@sha256:")).then(|| Fetch {
-        what: format!("pulls the image `{}` with `{name}`, not by digest", super::shown(image)),
-        remedy: "name it by digest (`@sha256:…`), or use `mvm.oci_image` as the base",
         piped: false,
     })
 }
@@ -352,6 +162,16 @@ mod tests {
             "bash <(curl -s https://example.com/x)",
             "eval \"$(wget -qO- https://example.com/x)\"",
             "curl https://example.com/x.py | python3 -",
+            "curl https://example.com/x.gz | gunzip | tee log | sudo -E bash -",
+            "curl https://example.com/x | bash /dev/stdin --yes",
+            "wget -qO- https://example.com/x.py | python3.12",
+            "bash <<< \"$(curl -s https://example.com/x)\"",
+            "$(curl -s https://example.com/x)",
+            "echo \"$(curl -s https://example.com/x)\" | sh",
+            "busybox wget -O- https://example.com/x | busybox sh",
+            "env A=b sh -c 'curl https://example.com/x | sh'",
+            "true && curl \\\n  -fsSL https://example.com/x \\\n  | sh",
+            "python3 -c \"import urllib.request as u; exec(u.urlopen('https://example.com/x').read())\"",
         ] {
             let found = in_line(line);
             assert!(found.iter().any(|f| f.piped), "{line}: {found:?}");
@@ -375,6 +195,32 @@ mod tests {
             "go install example.com/x@latest",
             "cargo install ripgrep",
             "sh -c 'pip install requests'",
+            "curl -fsSLo i.sh https://example.com/i.sh && sh i.sh",
+            "curl --output=i.sh https://example.com/i.sh; bash ./i.sh",
+            "wget -qO /tmp/i https://example.com/i; chmod +x /tmp/i; /tmp/i",
+            "sudo -u root pip install requests",
+            "python3.12 -m pip install requests",
+            "python -I -m pip install requests",
+            "pip3.11 install -rrequirements.txt",
+            "pip install --requirement=requirements.txt",
+            "uv add requests",
+            "uv pip sync requirements.txt",
+            "pipx run cowsay",
+            "npm --prefix web install",
+            "pnpm -C web add left-pad",
+            "git -C /tmp clone https://example.com/x.git",
+            "git clone --branch v1.2.3 --depth 1 https://example.com/x.git",
+            "conda install -y numpy",
+            "brew install jq",
+            "nix-env -iA nixpkgs.jq",
+            "poetry add requests",
+            "docker run --rm -v a:/b python:3 true",
+            "bash <<EOF\npip install requests\nEOF",
+            "deno run https://example.com/x.ts",
+            "go run example.com/x@latest",
+            "pip install 'tool @ git+https://example.com/x@main'",
+            "apt-get -y upgrade",
+            "cat packages | xargs pip install",
         ] {
             let found = in_line(line);
             assert!(!found.is_empty() && found.iter().all(|f| !f.piped), "{line}: {found:?}");
@@ -406,6 +252,23 @@ mod tests {
             "python -m tool",
             "cargo build --locked",
             "echo 'curl x | sh'",
+            "cat > hook.sh <<EOF\npip install requests\nEOF",
+            "uv sync --frozen",
+            "uv run --frozen app.py",
+            "npm --prefix web ci",
+            "npm install ./vendor/tool.tgz",
+            "npx --no-install eslint .",
+            "pip install src/tool --no-deps",
+            "pip install https://example.com/a.whl#sha256=00",
+            "apt-get install -y -t bookworm-backports curl=7.88.1-10",
+            "docker run --rm -v a:/b -e A=b python@sha256:00 true",
+            "curl -o data.json https://example.com/data.json; chmod 644 data.json",
+            "poetry install --no-root",
+            "bundle install",
+            "deno run main.ts",
+            "go run ./cmd/tool",
+            "git submodule update --init",
+            "curl -o data.json https://example.com/data.json && python3 load.py data.json",
         ] {
             assert!(in_line(line).is_empty(), "{line}: {:?}", in_line(line));
         }

@@ -13,7 +13,10 @@ pub static RULE: Rule = Rule {
     cwe: Some(798),
     summary: "A value is likely a credential, by its name and its randomness",
     rationale: "Most passwords and many keys have no format that gives them away. Their names do: a long random value called \
-`…_TOKEN`, or anything called a password that is no reference and no placeholder.",
+`…_TOKEN`, or anything called a password that is no reference and no placeholder; so do the flags of well-known programs (`mysql -p…`, \
+`docker login -p …`) and the word after `Bearer`. What is encoded is judged by what it says. References, placeholders, digests, \
+UUIDs, paths and words are no credentials, nor is what is public by design: keys called publishable (`pk_live_…`, `phc_…`), \
+client ids, the key in a Sentry DSN.",
     remedy: "Keep it in the host's store and refer to it with `mvm.secret(\"NAME\")`. If it is none, say so: \
 `# mvm: ignore[MVM502] -- why`.",
     examples: &[

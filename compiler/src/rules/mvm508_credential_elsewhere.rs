@@ -9,7 +9,7 @@ use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::shown;
 use crate::context::{FileRuleContext, Findings};
 use crate::finding::{Severity, TextRange};
-use crate::items::{Lexer, line_end};
+use crate::items::{Item, Lexer, line_end};
 use crate::secrets::judge::schemes;
 use crate::secrets::survey::{Survey, survey};
 use crate::secrets::{Hit, HitKind, certain_of, embedded, redact, scan};
@@ -152,24 +152,27 @@ fn named(text: &str) -> Vec<TextRange> {
     found
 }
 
-/// Comments between items belong to none of them. This looks at the whole text at every keystroke, so it goes from
-/// comment to comment and not from line to line.
-fn comments(text: &str, findings: &mut Findings) {
-    for start in memchr::memchr_iter(b'#', text.as_bytes()) {
-        if start > 0 && text.as_bytes()[start - 1] != b'\n' {
-            continue;
-        }
-        let first = findings.len();
-        check_item(&text[start..line_end(text.as_bytes(), start)], findings);
-        for finding in &mut findings[first..] {
-            finding.range = start + finding.range.start..start + finding.range.end;
+/// Comments between items and behind their last token belong to none of them; besides blanks nothing else stands there.
+fn comments(text: &str, items: &[Item], findings: &mut Findings) {
+    let ends = items.iter().map(|item| item.start).chain([text.len()]);
+    let starts = std::iter::once(0).chain(items.iter().map(|item| item.end));
+    for (start, end) in starts.zip(ends) {
+        let mut at = start;
+        while let Some(found) = text.as_bytes().get(at..end).and_then(|gap| memchr::memchr(b'#', gap)) {
+            let comment = at + found..line_end(text.as_bytes(), at + found).max(at + found + 1);
+            let first = findings.len();
+            check_item(text.get(comment.clone()).unwrap_or(""), findings);
+            for finding in &mut findings[first..] {
+                finding.range = comment.start + finding.range.start..comment.start + finding.range.end;
+            }
+            at = comment.end;
         }
     }
 }
 
 /// Takes out what the declarations' own rules have said or judged already.
 fn check(ctx: &FileRuleContext<'_>, findings: &mut Findings) {
-    comments(ctx.text, findings);
+    comments(ctx.text, ctx.items, findings);
     if !findings.iter().any(|f| f.rule == RULE.id) {
         return;
     }

@@ -2,7 +2,7 @@
 
 use super::edit::{literal, own_place, quote_of, replace};
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
-use super::shell::{SHELLS, as_argv};
+use super::shell::{SHELLS, as_argv, parse_argv, script_of};
 use super::walk::{entrypoints, items, str_of};
 use crate::context::{Findings, RuleContext};
 use crate::finding::Severity;
@@ -28,6 +28,9 @@ pub static RULE: Rule = Rule {
         bad(
             "entrypoint=mvm.entrypoint(command=[\"zsh\", \"-c\", \"tool\"]),\n                                  ^^^^^^^^^^^^^^^^^^^^^",
         ),
+        bad(
+            "entrypoint=mvm.entrypoint(command=[\"env\", \"A=b\", \"bash\", \"-ec\", \"tool\"]),\n                                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
         good("entrypoint=mvm.entrypoint(command=[\"python\", \"-m\", \"tool\"]),"),
         good("entrypoint=mvm.entrypoint(command=[\"sh\", \"run.sh\"]),"),
         good("entrypoint=mvm.entrypoint_function(module=\"tool\", function=\"run\"),"),
@@ -40,12 +43,12 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     for point in entrypoints(&ctx.declaration.call) {
         let Some(command) = point.get("command") else { continue };
         let words: Vec<&str> = items(command).iter().filter_map(str_of).collect();
-        let Some(name) =
-            words.first().map(|w| w.rsplit('/').next().unwrap_or(w)).filter(|n| SHELLS.contains(n))
-        else {
+        // `env`, `tini` and others may stand before the shell.
+        let Some(simple) = parse_argv(&words).into_iter().next() else { continue };
+        let Some(name) = simple.program().map(|(name, _)| name).filter(|n| SHELLS.contains(n)) else {
             continue;
         };
-        if words.iter().skip(1).any(|w| w.starts_with('-') && !w.starts_with("--") && w.ends_with('c')) {
+        if script_of(&simple).is_some() {
             let message = format!(
                 "`command` gives a line to `{name}`, which reads more out of it than words; list the program and its arguments"
             );

@@ -1,6 +1,6 @@
 //! MVM607: a command entrypoint fetches code when it starts.
 
-use super::fetch::in_argv;
+use super::fetch::{in_argv, in_line};
 use super::rule::{Check, Confidence, FixKind, Rule, bad, good};
 use super::walk::{Form, commands};
 use crate::context::{Findings, RuleContext};
@@ -37,8 +37,10 @@ pub static RULE: Rule = Rule {
 
 fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     for command in commands(&ctx.declaration.call).iter().filter(|c| c.place == "entrypoint") {
-        let Form::Argv(words) = &command.form else { continue };
-        let fetches = in_argv(&words.iter().map(|(w, _)| *w).collect::<Vec<_>>());
+        let fetches = match &command.form {
+            Form::Line(line) => in_line(line),
+            Form::Argv(words) => in_argv(&words.iter().map(|(w, _)| *w).collect::<Vec<_>>()),
+        };
         if let Some(fetch) = fetches.first() {
             RULE.at_value(command.value, format!("`command` {}; {}", fetch.what, fetch.remedy)).to(findings);
         }

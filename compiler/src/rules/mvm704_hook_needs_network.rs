@@ -107,8 +107,8 @@ fn fetches(program: &str, words: &[&str]) -> bool {
     match program {
         "pip" | "pip3" => has("install") && remote("install") || has("download"),
         "uv" if first == "pip" => has("install") && remote("install"),
-        "python" | "python3" if words.first() == Some(&"-m") && words.get(1) == Some(&"pip") => {
-            has("install") && remote("install")
+        _ if super::programs::is_python(program) => {
+            words.windows(2).any(|pair| pair == ["-m", "pip"]) && has("install") && remote("install")
         }
         "npm" => matches!(first, "ci" | "install" | "i" | "add"),
         "yarn" | "pnpm" | "bun" => matches!(first, "install" | "add" | "i"),

@@ -46,7 +46,7 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
         let argv = matches!(hook.form, Form::Argv(_));
         let found = flatten(&parsed).iter().enumerate().find_map(|(i, (command, into))| {
             // The vector itself is not read by a shell.
-            written(command, into.as_ref(), &secrets, argv && i == 0)
+            written(command, into, &secrets, argv && i == 0)
         });
         if let Some(what) = found {
             let message = format!(
@@ -58,13 +58,19 @@ fn check(ctx: &RuleContext<'_>, findings: &mut Findings) {
     }
 }
 
-fn written(command: &Simple, into: Option<&Simple>, secrets: &[String], literal: bool) -> Option<String> {
+fn written(command: &Simple, into: &[Simple], secrets: &[String], literal: bool) -> Option<String> {
     let (program, arguments) = command.program().or_else(|| {
         // `env` alone is no wrapper.
         let only = command.words.first()?;
         Some((only.as_str(), &[][..]))
     })?;
     let expanded = || secrets.iter().find(|n| !literal && arguments.iter().any(|a| uses(a, n)));
+    // A here-document that `cat` copies.
+    let copied = || {
+        secrets
+            .iter()
+            .find(|n| command.input.as_deref().filter(|_| !command.raw).is_some_and(|text| uses(text, n)))
+    };
     let named = || secrets.iter().find(|n| arguments.iter().any(|a| a == *n));
     let (what, secret) = match program {
         "echo" | "printf" | "print" => ("prints", expanded()?),
@@ -74,7 +80,7 @@ fn written(command: &Simple, into: Option<&Simple>, secrets: &[String], literal:
         {
             ("prints", secrets.first()?)
         }
-        "cat" | "tee" => ("writes", expanded()?),
+        "cat" | "tee" => ("writes", expanded().or_else(copied)?),
         _ => return None,
     };
     let secret = super::shown(secret);
@@ -84,18 +90,24 @@ fn written(command: &Simple, into: Option<&Simple>, secrets: &[String], literal:
     if !command.outputs.is_empty() {
         return None;
     }
-    match into {
-        // What a pipe is read by is another matter, unless that writes it.
-        Some(next) => {
-            let (name, arguments) = next.program()?;
-            let file = next.outputs.iter().find(|f| !is_nowhere(f)).or_else(|| {
-                arguments.iter().find(|a| name == "tee" && !a.starts_with('-') && !is_nowhere(a))
-            })?;
-            matches!(name, "tee" | "cat" | "base64" | "tr" | "sed" | "grep" | "sort")
-                .then(|| format!("writes the secret `{secret}` to `{}`", super::shown(file)))
-        }
-        None => Some(format!("{what} the secret `{secret}`, and its output is logged")),
+    if into.is_empty() {
+        return Some(format!("{what} the secret `{secret}`, and its output is logged"));
     }
+    // What a pipe is read by is another matter, unless that writes it.
+    for next in into {
+        let (name, arguments) = next.program()?;
+        if !matches!(name, "tee" | "cat" | "base64" | "tr" | "sed" | "grep" | "sort" | "head" | "cut") {
+            return None;
+        }
+        let file =
+            next.outputs.iter().find(|f| !is_nowhere(f)).or_else(|| {
+                arguments.iter().find(|a| name == "tee" && !a.starts_with('-') && !is_nowhere(a))
+            });
+        if let Some(file) = file {
+            return Some(format!("writes the secret `{secret}` to `{}`", super::shown(file)));
+        }
+    }
+    None
 }
 
 fn is_nowhere(file: &str) -> bool {

@@ -14,6 +14,10 @@ pub struct Simple {
     pub outputs: Vec<String>,
     /// Commands in its `$(…)`, backticks and `<(…)`.
     pub inner: Vec<Simple>,
+    /// What a here-document or here-string gives it to read.
+    pub input: Option<String>,
+    /// That is taken as it stands: `<<'EOF'`.
+    pub raw: bool,
 }
 
 /// How deep `$(…)` is followed.
@@ -22,7 +26,7 @@ const MAX_DEPTH: usize = 4;
 /// The commands of a line, in order.
 pub fn parse(line: &str) -> Vec<Simple> {
     let chars: Vec<char> = line.chars().take(1 << 16).collect();
-    Parser { chars: &chars, at: 0, depth: 0 }.commands(None)
+    Parser { chars: &chars, at: 0, depth: 0, documents: None }.commands(None)
 }
 
 /// The commands of an argument vector: itself, or what it gives to `sh -c`.
@@ -35,6 +39,8 @@ struct Parser<'a> {
     chars: &'a [char],
     at: usize,
     depth: usize,
+    /// Here-documents that begin on this line: where their text begins, and where the next one's does.
+    documents: Option<(usize, usize)>,
 }
 
 impl Parser<'_> {
@@ -60,6 +66,9 @@ impl Parser<'_> {
                 '\\' if self.chars.get(self.at + 1) == Some(&'\n') => self.at += 2,
                 '\n' | ';' | '(' | ')' | '{' | '}' if !matches!(c, '{' | '}') || self.lone() => {
                     self.at += 1;
+                    if c == '\n' {
+                        self.pass_documents();
+                    }
                     finish(&mut all, &mut now, false);
                 }
                 '&' => {
@@ -109,9 +118,13 @@ impl Parser<'_> {
             return;
         }
         if c == '<' {
-            // `<<<`, `<<EOF` and files: what is read is no word of the command.
-            while self.eat('<') {}
-            self.output(&mut Simple::default());
+            // What is read is no word of the command.
+            if self.eat('<') {
+                if self.eat('<') { self.here_string(now) } else { self.here_document(now) }
+            } else {
+                self.eat('&');
+                self.output(&mut Simple::default());
+            }
             return;
         }
         self.eat('>');
@@ -125,10 +138,54 @@ impl Parser<'_> {
         }
     }
 
-    fn output(&mut self, now: &mut Simple) {
+    fn blanks(&mut self) {
         while matches!(self.peek(), Some(' ' | '\t')) {
             self.at += 1;
         }
+    }
+
+    fn here_string(&mut self, now: &mut Simple) {
+        self.blanks();
+        let text = self.word(&mut now.inner, None);
+        now.input = Some(text);
+    }
+
+    /// `<<EOF`: the lines from the next one to the one that says so.
+    fn here_document(&mut self, now: &mut Simple) {
+        let tabs = self.eat('-');
+        self.blanks();
+        now.raw = matches!(self.peek(), Some('\'' | '"' | '\\'));
+        let end = self.word(&mut Vec::new(), None);
+        let line_end = |from: usize| {
+            self.chars.get(from..).and_then(|rest| rest.iter().position(|c| *c == '\n')).map(|n| from + n)
+        };
+        let Some(first) = line_end(self.at).map(|at| at + 1) else { return };
+        let (start, mut at) = self.documents.unwrap_or((first, first));
+        let mut text = String::new();
+        while at < self.chars.len() {
+            let stop = line_end(at).unwrap_or(self.chars.len());
+            let line: String = self.chars[at..stop].iter().collect();
+            at = (stop + 1).min(self.chars.len());
+            if end == if tabs { line.trim_start_matches('\t') } else { &line } {
+                break;
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
+        self.documents = Some((start, at));
+        now.input = Some(text);
+    }
+
+    /// The line is over: what stands in here-documents are no commands.
+    fn pass_documents(&mut self) {
+        if let Some((start, end)) = self.documents.filter(|(start, _)| self.at >= *start) {
+            self.documents = None;
+            self.at = end.max(start);
+        }
+    }
+
+    fn output(&mut self, now: &mut Simple) {
+        self.blanks();
         let mut inner = Vec::new();
         let file = self.word(&mut inner, None);
         now.inner.extend(inner);
@@ -244,55 +301,29 @@ fn finish(all: &mut Vec<Simple>, now: &mut Simple, piped: bool) {
     }
 }
 
-/// Words that run the rest of the command: `sudo`, `env A=b`, `timeout 5` …
-const WRAPPERS: &[&str] = &[
-    "sudo", "doas", "env", "nohup", "time", "exec", "command", "nice", "ionice", "xargs", "then", "do",
-    "else", "if", "while", "!", "timeout", "stdbuf", "setsid", "builtin",
-];
+/// A command and those that its output goes through, one after the other.
+pub type Piped = (Simple, Vec<Simple>);
 
-impl Simple {
-    /// The program and its arguments, wrappers and paths left out.
-    pub fn program(&self) -> Option<(&str, &[String])> {
-        let mut words = self.words.as_slice();
-        loop {
-            let (first, rest) = words.split_first()?;
-            let name = first.rsplit('/').next().unwrap_or(first);
-            if !WRAPPERS.contains(&name) || rest.is_empty() {
-                return Some((name, rest));
-            }
-            words = rest;
-            // The wrapper's own options, assignments and numbers.
-            while let Some((word, rest)) = words.split_first() {
-                let number = word.trim_end_matches(['s', 'm', 'h']).bytes().all(|b| b.is_ascii_digit());
-                if !rest.is_empty()
-                    && (word.starts_with('-') || number || word.contains('=') && name == "env")
-                {
-                    words = rest;
-                } else {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// All commands, those in `$(…)` and in `sh -c '…'` too, each with the one that it is piped into.
-pub fn flatten(commands: &[Simple]) -> Vec<(Simple, Option<Simple>)> {
+/// All commands, those in `$(…)`, in `sh -c '…'` and in what a shell is given to read too, each with those that it is
+/// piped into.
+pub fn flatten(commands: &[Simple]) -> Vec<Piped> {
     let mut out = Vec::new();
     collect(commands, 0, &mut out);
     out
 }
 
-fn collect(commands: &[Simple], depth: usize, out: &mut Vec<(Simple, Option<Simple>)>) {
+fn collect(commands: &[Simple], depth: usize, out: &mut Vec<Piped>) {
     for (i, command) in commands.iter().enumerate() {
-        let into = if command.piped { commands.get(i + 1).cloned() } else { None };
-        out.push((command.clone(), into));
-        if depth >= MAX_DEPTH {
-            continue;
-        }
-        collect(&command.inner, depth + 1, out);
-        if let Some(script) = script_of(command) {
-            collect(&parse(&script), depth + 1, out);
+        let end = commands[i..].iter().position(|c| !c.piped).map_or(commands.len(), |n| i + n + 1);
+        let into = commands.get(i + 1..end).unwrap_or_default().to_vec();
+        out.push((command.clone(), into.clone()));
+        if depth < MAX_DEPTH {
+            collect(&command.inner, depth + 1, out);
+            let read = std::iter::once(command).chain(&into).any(super::programs::reads_script);
+            let read = command.input.clone().filter(|_| read);
+            for script in script_of(command).into_iter().chain(read) {
+                collect(&parse(&script), depth + 1, out);
+            }
         }
     }
 }
@@ -301,7 +332,8 @@ fn collect(commands: &[Simple], depth: usize, out: &mut Vec<(Simple, Option<Simp
 const BUILTINS: &[&str] = &[
     "cd", "export", "source", ".", "set", "unset", "alias", "ulimit", "umask", "eval", "exec", "trap",
     "wait", "read", "shift", "return", "exit", "if", "for", "while", "until", "case", "function", "!", "[[",
-    "{", "(", ":", "declare", "local", "type", "command", "builtin", "time",
+    "{", "(", ":", "declare", "local", "type", "command", "builtin", "time", "pushd", "popd", "let", "shopt",
+    "readonly", "typeset", "hash", "jobs", "fg", "bg", "disown", "times", "getopts", "then", "do", "else",
 ];
 
 /// The words of a line that a program could be started with as they stand: one command, nothing that a shell would do.
@@ -318,19 +350,30 @@ pub fn as_argv(line: &str) -> Option<Vec<String>> {
 }
 
 /// The names of shells.
-pub const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash", "ash", "ksh", "fish", "busybox"];
+pub const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash", "ash", "ksh", "fish"];
 
 /// What `sh -c` is given.
 pub fn script_of(command: &Simple) -> Option<String> {
     let (name, arguments) = command.program()?;
-    if !SHELLS.contains(&name) && name != "eval" {
-        return None;
-    }
     if name == "eval" {
         return Some(arguments.join(" "));
     }
-    let at = arguments.iter().position(|a| a.starts_with('-') && !a.starts_with("--") && a.ends_with('c'))?;
-    arguments.get(at + 1).cloned()
+    if !SHELLS.contains(&name) && name != "su" {
+        return None;
+    }
+    let mut at = 0;
+    while let Some(word) = arguments.get(at) {
+        let short = word.starts_with('-') && !word.starts_with("--");
+        if short && word.contains('c') {
+            return arguments.get(at + 1).cloned();
+        }
+        // A script's own arguments are its own. `su` names the user first.
+        if !word.starts_with(['-', '+']) && name != "su" {
+            return None;
+        }
+        at += 1 + usize::from(short && word.ends_with('o'));
+    }
+    None
 }
 
 #[cfg(test)]
@@ -353,10 +396,48 @@ mod tests {
         assert_eq!(parse("bash <(curl x)")[0].inner[0].words, ["curl", "x"]);
         assert_eq!(parse("curl x > y")[0].outputs, ["y"]);
         assert_eq!(flatten(&parse("sh -c 'a | b'")).len(), 3);
+        let script = |line: &str| script_of(&parse(line)[0]);
+        assert_eq!(script("bash -euo pipefail -c 'a $b'").as_deref(), Some("a $b"));
+        assert_eq!(script("su - user -c x").as_deref(), Some("x"));
+        assert_eq!(script("bash run.sh -c x"), None);
+    }
+
+    #[test]
+    fn here_documents_are_read_and_not_run() {
+        let text = "cat > f <<EOF && echo done\npip install x\nEOF\nls";
+        assert_eq!(words(text), [vec!["cat"], vec!["echo", "done"], vec!["ls"]]);
+        assert_eq!(parse(text)[0].input.as_deref(), Some("pip install x\n"));
+        let two = "cat <<A <<-'B'\none\nA\n\ttwo\n\tB\nls";
         assert_eq!(
-            parse("env -i A=1 timeout 5s /usr/bin/pip install x")[0].program().map(|p| p.0),
-            Some("pip")
+            (words(two), parse(two)[0].input.as_deref()),
+            (vec![vec!["cat".into()], vec!["ls".into()]], Some("\ttwo\n"))
         );
+        let run = |line: &str| {
+            let mut all = flatten(&parse(line)).into_iter();
+            all.any(|(c, _)| c.words.first().is_some_and(|w| w == "pip"))
+        };
+        for line in [
+            "bash <<EOF\npip install x\nEOF",
+            "cat <<EOF | sudo sh\npip install x\nEOF",
+            "sh <<< 'pip install x'",
+        ] {
+            assert!(run(line), "{line}");
+        }
+        for line in [
+            "cat <<EOF > f\npip install x\nEOF",
+            "python3 <<EOF\npip\nEOF",
+            "bash run.sh <<EOF\npip install x\nEOF",
+        ] {
+            assert!(!run(line), "{line}");
+        }
+        assert_eq!(parse("bash <<< \"$(curl x)\"")[0].inner[0].words, ["curl", "x"]);
+        assert_eq!(words("cat <<EOF"), [["cat"]]);
+    }
+
+    #[test]
+    fn a_pipeline_is_followed_to_its_end() {
+        let all = flatten(&parse("curl x | gunzip | tee f | sh; ls | wc"));
+        assert_eq!(all.iter().map(|(_, into)| into.len()).collect::<Vec<_>>(), [3, 2, 1, 0, 1, 0]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ struct Case {
 }
 
 /// `@N` the name, `@L` the name in lower case, `@V` the value; `@1` and `@2` its halves; `@B` base64 of `@N=@V`; `@E` percent-encoded.
-const POSITIONS: &[(&str, &str)] = &[
+pub(super) const POSITIONS: &[(&str, &str)] = &[
     ("env", "env={\"@N\": \"@V\"},"),
     ("quotes", "env={'A': 'b', '@N': '@V'},"),
     ("literal", "env={\"@N\": mvm.literal(\"@V\")},"),
@@ -224,7 +224,7 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// A whole file with the value at the position.
-fn file(template: &str, name: &str, value: &str) -> String {
+pub(super) fn file(template: &str, name: &str, value: &str) -> String {
     let mut half = value.len() / 2;
     while !value.is_char_boundary(half) || value[..half].ends_with('\\') {
         half -= 1;
@@ -302,7 +302,7 @@ fn corpus() -> Vec<Case> {
 }
 
 /// Does any rule about credentials have a finding?
-fn found(text: &str) -> bool {
+pub(super) fn found(text: &str) -> bool {
     let analysis = analyze(text, &FileContext::default(), &Config::default(), &NoFacts);
     analysis.findings.iter().any(|f| matches!(f.rule, "MVM501" | "MVM502" | "MVM503" | "MVM504" | "MVM508"))
 }

@@ -34,6 +34,17 @@ pub fn base64_text(text: &str) -> Option<String> {
     (decoded.len() >= 8 && decoded.chars().all(printable)).then_some(decoded)
 }
 
+/// What a value says when it is base64 or percent-encoded; `None` where it speaks for itself. Noise decodes to noise, so
+/// text that comes out was put in.
+pub fn said(value: &str) -> Option<String> {
+    let plain = |decoded: &String| decoded.bytes().all(|b| (b' '..=b'~').contains(&b) || b == b'\n');
+    if value.contains('%') {
+        return percent(value).filter(plain);
+    }
+    let decoded = String::from_utf8(base64(value).filter(|decoded| decoded.len() >= 4)?).ok()?;
+    plain(&decoded).then(|| decoded.trim_end().to_owned())
+}
+
 /// Percent escapes resolved; `None` if there are none or the result is not text.
 pub fn percent(text: &str) -> Option<String> {
     if !text.contains('%') {
@@ -70,6 +81,15 @@ mod tests {
         assert_eq!(base64("a"), None);
         assert_eq!(base64("a b="), None);
         assert_eq!(base64_text("aGVsbG8gd29ybGQ=").as_deref(), Some("hello world"));
+    }
+
+    #[test]
+    fn what_is_encoded_says_what_was_put_in() {
+        assert_eq!(said("Y2hhbmdlbWU=").as_deref(), Some("changeme"));
+        assert_eq!(said("%7B%7B%20token%20%7D%7D").as_deref(), Some("{{ token }}"));
+        for itself in ["q8Zk2vXw9LpTr4Nd", "hunter2", "9f86d081884c7d65", "100%", "plain"] {
+            assert_eq!(said(itself), None, "{itself}");
+        }
     }
 
     #[test]

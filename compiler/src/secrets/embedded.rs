@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::judge::is_likely;
 use super::names::{NameKind, name_kind};
-use super::words::{is_placeholder, is_reference};
+use super::references::{is_reference, is_uuid};
+use super::words::is_placeholder;
 
 /// Passwords in the authority of URLs, whose `://` stand at these places: the range of `user:password`.
 pub fn urls(text: &str, places: &[u32]) -> Vec<Range<usize>> {
@@ -104,9 +105,10 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
+/// `_authToken` begins with its underscore.
 fn is_name_start(bytes: &[u8], at: usize) -> bool {
-    bytes[at].is_ascii_alphabetic()
-        && (at == 0 || !(bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'_'))
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    (bytes[at].is_ascii_alphabetic() || bytes[at] == b'_') && (at == 0 || !word(bytes[at - 1]))
 }
 
 fn is_pair(name: &str, value: &str, flag: bool) -> bool {
@@ -115,6 +117,8 @@ fn is_pair(name: &str, value: &str, flag: bool) -> bool {
         return value.split_once(':').is_some_and(|(_, password)| is_likely("password", password));
     }
     is_likely(name, value)
+        // What npm gave out for years.
+        || name == "_authToken" && is_uuid(value)
         || super::hinted(name, value).is_some()
         || name_kind(name) == NameKind::Key && super::judge::is_login(value)
 }
@@ -137,10 +141,9 @@ fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
         Some(_) if (flag || is_netrc(text, end)) && gap > 0 => at += gap,
         _ => return None,
     }
-    for scheme in ["Bearer ", "bearer ", "Basic ", "basic ", "token ", "Token "] {
-        if text.get(at..).is_some_and(|rest| rest.starts_with(scheme)) {
-            at += scheme.len();
-        }
+    let word = bytes[at..].iter().take(20).take_while(|b| is_name(**b)).count();
+    if bytes.get(at + word) == Some(&b' ') && super::judge::is_scheme(&text[at..at + word]) {
+        at += word + 1;
     }
     let quote = bytes.get(at).filter(|b| matches!(b, b'"' | b'\'')).copied();
     let start = at + usize::from(quote.is_some());
@@ -151,6 +154,26 @@ fn value_after(text: &str, end: usize, flag: bool) -> Option<Range<usize>> {
     let rest = window(text.get(start..)?, 1024);
     let length = rest.find(stops).unwrap_or(rest.len());
     (length > 0).then_some(start..start + length)
+}
+
+/// `host:5432:database:user:password`, a line of a `.pgpass` file: the password's range.
+pub fn pgpass(text: &str) -> Option<Range<usize>> {
+    let fields: Vec<&str> = text.trim_end().splitn(6, ':').collect();
+    let [host, port, _, user, password] = *fields.as_slice() else { return None };
+    let plain = |field: &str| !field.is_empty() && !field.contains([' ', '/', '{', '\n']);
+    let line = matches!(port, "5432" | "*") && plain(host) && plain(user) && is_likely("password", password);
+    let start = password.as_ptr() as usize - text.as_ptr() as usize;
+    line.then(|| start..start + password.len())
+}
+
+/// The private member `d` of a JSON web key: its range.
+pub fn web_key(text: &str) -> Option<Range<usize>> {
+    memchr::memmem::find(text.as_bytes(), b"\"kty\"")?;
+    let at = memchr::memmem::find(text.as_bytes(), b"\"d\"")? + 3;
+    let value = text[at..].trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    let length = value.find('"').filter(|length| *length >= 32)?;
+    let start = value.as_ptr() as usize - text.as_ptr() as usize;
+    (!is_placeholder(&value[..length])).then_some(start..start + length)
 }
 
 /// Is the name that ends here one of several between colons?
@@ -254,11 +277,26 @@ const KEY_STARTS: &[&str] = &[
     "SSH2 ENCRYPTED PRIVATE KEY ----",
 ];
 
-/// Private keys, `BEGIN ` standing at these places: from the opening line to the closing one, or to the end where that
-/// is missing.
+/// How the file of a key of PuTTY begins.
+pub const PUTTY: &str = "PuTTY-User-Key-File-";
+
+/// A key of PuTTY that begins here, to the checksum that only a private one has.
+fn putty_key(text: &str, begin: usize) -> Option<Range<usize>> {
+    let body = window(&text[begin..], 32 * 1024);
+    let lines = body.find("Private-Lines: ")?;
+    let end = body[lines..].find("Private-MAC: ").map_or(body.len(), |at| lines + at);
+    Some(begin..begin + end)
+}
+
+/// Private keys, `BEGIN ` or [`PUTTY`] standing at these places: from the opening line to the closing one, or to the end
+/// where that is missing.
 pub fn private_keys(text: &str, places: &[u32]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for begin in places.iter().map(|at| *at as usize) {
+        if text[begin..].starts_with(PUTTY) {
+            found.extend(putty_key(text, begin));
+            continue;
+        }
         let dashes = text[..begin].trim_end_matches(' ');
         let at = dashes.trim_end_matches('-').len();
         if dashes.len() < at + 4 {

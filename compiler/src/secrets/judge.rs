@@ -1,17 +1,34 @@
 //! Values: does one look like a credential, given what it is called?
 
 use super::names::{NameKind, name_kind};
-use super::words::{entropy, is_digest, is_placeholder, is_public, is_reference, is_uuid, is_wordy};
+use super::references::{is_digest, is_public, is_reference, is_uuid};
+use super::words::{entropy, is_placeholder, is_wordy};
 
 /// The value without an authentication scheme before it.
 pub fn without_scheme(value: &str) -> (&str, bool) {
     let trimmed = value.trim();
-    for scheme in ["bearer ", "basic ", "token ", "apikey ", "bot "] {
-        if trimmed.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)) {
-            return (trimmed[scheme.len()..].trim(), true);
-        }
-    }
-    (trimmed, false)
+    let known = trimmed.split_once(' ').filter(|(scheme, _)| is_scheme(scheme));
+    known.map_or((trimmed, false), |(_, rest)| (rest.trim(), true))
+}
+
+/// What issuers have written before the credential in an `Authorization` header.
+const SCHEMES: &[&str] = &[
+    "bearer",
+    "basic",
+    "token",
+    "apikey",
+    "api-key",
+    "bot",
+    "key",
+    "ssws",
+    "geniekey",
+    "splunk",
+    "deepl-auth-key",
+];
+
+/// Is this word one of them?
+pub fn is_scheme(word: &str) -> bool {
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
 /// Is this value, of this name, likely a credential?
@@ -21,6 +38,14 @@ pub fn is_likely(name: &str, value: &str) -> bool {
         return false;
     }
     let (value, _) = without_scheme(value);
+    // What is encoded is judged by what it says.
+    match super::decode::said(value) {
+        Some(said) => is_likely_of(kind, &said) || is_login(value),
+        None => is_likely_of(kind, value),
+    }
+}
+
+fn is_likely_of(kind: NameKind, value: &str) -> bool {
     if value.len() < 5 || value.len() > 8192 {
         return false;
     }
@@ -153,6 +178,7 @@ fn is_innocent_thing(value: &str) -> bool {
         || is_date(value)
         || is_account(value)
         || is_path(value)
+        || super::checksum::is_published(value)
         || super::is_textbook_jwt(value)
 }
 

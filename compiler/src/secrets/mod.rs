@@ -8,6 +8,7 @@ pub mod judge;
 pub mod names;
 mod provider;
 mod providers;
+mod references;
 #[cfg(test)]
 pub(crate) mod samples;
 mod shape;
@@ -72,10 +73,12 @@ pub fn scan(text: &str, name: Option<&str>) -> Vec<Hit> {
     if let Some(name) = name {
         add(&mut hits, hinted(name, text));
     }
+    add(&mut hits, embedded::web_key(text).map(|range| Hit { kind: HitKind::PrivateKey, range }));
     add(&mut hits, encoded(text));
     let likely = |range| Hit { kind: HitKind::Likely(None), range };
     add(&mut hits, embedded::pairs(text, !seen.tells.is_empty()).into_iter().map(likely));
     add(&mut hits, judge::schemes(text, &seen.schemes).into_iter().map(likely));
+    add(&mut hits, embedded::pgpass(text).map(likely));
     let named = name.filter(|name| hits.is_empty() && judge::is_likely(name, text));
     if named.is_some() && !text.is_empty() {
         hits.push(Hit { kind: HitKind::Likely(None), range: 0..text.len() });
@@ -137,7 +140,7 @@ fn formats(text: &str, found: &[Found]) -> Vec<Hit> {
 /// A text in an issuer's format is a credential, likely one, or only looks so.
 fn judged(text: &str, range: Range<usize>, provider: &'static Provider, shape: &Shape<'_>) -> Option<Hit> {
     let token = &text[range.clone()];
-    if is_filler(&shape.variable(token.as_bytes())) {
+    if is_filler(&shape.variable(token.as_bytes())) || checksum::is_published(token) {
         return None;
     }
     let kind = match provider.check {
@@ -175,12 +178,15 @@ fn hinted(name: &str, text: &str) -> Option<Hit> {
         return None;
     }
     let start = value.as_ptr() as usize - text.as_ptr() as usize;
+    // As in a manifest of Kubernetes, where every value is base64.
+    let decoded = decode::said(value);
+    let said = decoded.as_deref().unwrap_or(value);
     let provider = PROVIDERS.iter().find(|entry| {
         entry.hints.iter().any(|hint| name_lower.contains(hint))
-            && entry.hinted.iter().any(|shape| Shape::parse(shape).is(value.as_bytes()))
+            && entry.hinted.iter().any(|shape| Shape::parse(shape).is(said.as_bytes()))
     })?;
-    let uuid = words::is_uuid(value);
-    let innocent = is_filler(value) || words::is_reference(value) || !uuid && judge::is_innocent(value);
+    let uuid = references::is_uuid(said);
+    let innocent = is_filler(said) || references::is_reference(said) || !uuid && judge::is_innocent(said);
     (!innocent).then(|| Hit { kind: HitKind::Provider(provider), range: start..start + value.len() })
 }
 
@@ -240,5 +246,7 @@ pub fn redact(credential: &str) -> String {
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod issuers_tests;
 #[cfg(test)]
 mod tests;

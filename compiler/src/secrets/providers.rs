@@ -54,6 +54,20 @@ pub static PROVIDERS: &[Provider] = &[
     p("logfire", "Logfire token", &["pylf_v1_us_%b{43}", "pylf_v1_eu_%b{43}"]),
     p("prefect", "Prefect API key", &["pnu_%b{36}", "pnb_%b{36}"]).at(&["api.prefect.cloud"]),
     p("dbt", "dbt token", &["dbtc_%w{40,}", "dbtu_%w{40,}"]),
+    p("cartesia", "Cartesia API key", &["sk_car_%b{20,24}"]).at(&["api.cartesia.ai"]),
+    h("dashscope", "DashScope API key", &["dashscope", "qwen"], &["sk-%h{32}"]),
+    h("moonshot", "Moonshot API key", &["moonshot", "kimi"], &["sk-%b{48}"]),
+    h("siliconflow", "SiliconFlow API key", &["siliconflow"], &["sk-%l{48}"]),
+    h("zhipu", "Zhipu API key", &["zhipu", "bigmodel", "glm_"], &["%h{32}.%b{16}"]),
+    h("baseten", "Baseten API key", &["baseten"], &["%b{8}.%b{32}"]),
+    h("fal", "fal key", &["fal_"], &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}:%h{32}"]).at(&["fal.run"]),
+    h(
+        "sambanova",
+        "SambaNova API key",
+        &["sambanova", "bfl_api", "luma_api"],
+        &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"],
+    ),
+    h("brave", "Brave Search API key", &["brave"], &["BSA%w{24,30}"]),
     // Code and packages.
     p("github", "GitHub token", &["ghp_%b{36}", "gho_%b{36}", "ghu_%b{36}", "ghs_%b{36}", "ghr_%b{36,76}"])
         .checked(Check::Crc32Base62)
@@ -150,6 +164,25 @@ pub static PROVIDERS: &[Provider] = &[
     p("azure-devops", "Azure DevOps token", &["%b{76}AZDO%b{4}"])
         .or_named(&["azure_devops", "azdo", "ado_pat"], &["%s{52}", "%l{52}"]),
     h("azure-openai", "Azure OpenAI key", &["azure_openai", "azure_cognitive"], &["%h{32}", "%b{84}"]),
+    p(
+        "azure-key",
+        "Azure service key",
+        &[
+            "%w{44}AzFu%w{6}==",
+            "%b{42}AzSe%b{6}",
+            "%b{33}AzCa%b{6}=",
+            "%b{76}ACDb%p{6}==",
+            "%p{76}+ABa%p{6}==",
+            "%p{76}+ASt%p{6}==",
+            "%p{76}APIM%p{6}==",
+            "%p{33}+ASb%p{6}=",
+            "%p{33}+AEh%p{6}=",
+            "%p{33}+ARm%p{6}=",
+            "%p{33}AIoT%p{6}=",
+            "%p{42}+ACR%b{6}",
+        ],
+    )
+    .at(&["azure.com"]),
     p("digitalocean", "DigitalOcean token", &["dop_v1_%h{64}", "doo_v1_%h{64}", "dor_v1_%h{64}"])
         .at(&["api.digitalocean.com"]),
     p("heroku", "Heroku API key", &["HRKU-%w{36,}"])
@@ -166,7 +199,9 @@ pub static PROVIDERS: &[Provider] = &[
         .or_named(&["netlify"], &["%w{43}"])
         .at(&["api.netlify.com"]),
     p("render", "Render API key", &["rnd_%b{28}"]).at(&["api.render.com"]),
-    p("scaleway", "Scaleway access key", &["SCW%u{17}"]),
+    p("scaleway", "Scaleway key", &["SCW%u{17}"])
+        .or_named(&["scw_", "scaleway"], &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"]),
+    p("volcengine", "Volcano Engine access key", &["AKLT%b{43,44}"]),
     p("hetzner", "Hetzner token", &[])
         .or_named(&["hetzner", "hcloud"], &["%b{64}"])
         .at(&["api.hetzner.cloud"]),
@@ -190,7 +225,8 @@ pub static PROVIDERS: &[Provider] = &[
     p("prisma", "Prisma key", &["prisma+postgres://accelerate.prisma-data.net/?api_key=%c{40,}"]),
     p("turso", "Turso token", &[]).or_named(&["turso"], &["eyJ%w{10,}.%w{10,}.%w{10,}"]),
     p("upstash", "Upstash token", &[]).or_named(&["upstash"], &["%p{50,}=", "%b{50,}"]),
-    p("mongodb-atlas", "MongoDB Atlas service secret", &["mdb_sa_sk_%w{40}"]),
+    p("mongodb-atlas", "MongoDB Atlas key", &["mdb_sa_sk_%w{40}"])
+        .or_named(&["atlas"], &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"]),
     p("confluent", "Confluent secret", &["cflt%q{60}"]).or_named(&["confluent"], &["%p{64}"]),
     p("aiven", "Aiven token", &["aivenv1%w{80,}", "AVNS_%w{19}"]),
     p("tailscale", "Tailscale key", &["tskey-%l{2,12}-%b{11,20}-%b{20,40}", "tskey-%b{20,}"])
@@ -219,6 +255,8 @@ pub static PROVIDERS: &[Provider] = &[
             "xoxr-%d{1,14}-%w{20,}",
             "xoxs-%d{9,14}-%w{20,}",
             "xoxb-%d{9,14}-%b{20,}",
+            "xoxc-%d{9,14}-%d{9,14}-%d{9,14}-%h{64}",
+            "xoxd-%c{60,}",
             "xapp-%d-%u{8,12}-%d{10,14}-%h{64}",
         ],
     )
@@ -343,8 +381,12 @@ pub static PROVIDERS: &[Provider] = &[
     .at(&["api.newrelic.com"]),
     p("grafana", "Grafana token", &["glsa_%b{32}_%h{8}"]).checked(Check::GrafanaCrc32),
     p("grafana-cloud", "Grafana Cloud token", &["glc_eyJ%q{30,}=", "glc_eyJ%q{30,}"]),
-    p("sentry", "Sentry token", &["sntrys_eyJ%q{20,}=_%q{43}", "sntrys_eyJ%q{60,}", "sntryu_%h{64}"])
-        .at(&["sentry.io"]),
+    p(
+        "sentry",
+        "Sentry token",
+        &["sntrys_eyJ%q{20,}=_%q{43}", "sntrys_eyJ%q{60,}", "sntryu_%h{64}", "sntrya_%h{64}"],
+    )
+    .at(&["sentry.io"]),
     p("honeycomb", "Honeycomb key", &["hcaik_%l{58}", "hcbik_%l{58}"])
         .or_named(&["honeycomb"], &["%b{22}", "%h{32}"]),
     p("dynatrace", "Dynatrace token", &["dt0c01.%u{24}.%u{64}", "dt0s01.%u{8}.%u{64}"]),
@@ -378,7 +420,8 @@ pub static PROVIDERS: &[Provider] = &[
     p("clickup", "ClickUp token", &["pk_%d{6,9}_%u{32}"]).at(&["api.clickup.com"]),
     p("monday", "monday token", &[]).or_named(&["monday"], &["eyJ%w{10,}.%w{10,}.%w{10,}"]),
     p("trello", "Trello token", &["ATTA%x{64}%x{8}"]).or_named(&["trello"], &["%h{32}", "%h{64}"]),
-    p("figma", "Figma token", &["figd_%w{40}", "figo_%w{40}"]).at(&["api.figma.com"]),
+    p("figma", "Figma token", &["figd_%w{40}", "figo_%w{40}", "figu_%w{40}", "figor_%w{40}", "figoh_%w{40}"])
+        .at(&["api.figma.com"]),
     p("dropbox", "Dropbox token", &["sl.u.%w{130,}", "sl.%w{130,}"]).or_named(&["dropbox"], &["%l{15}"]),
     p("contentful", "Contentful token", &["CFPAT-%w{43}"]).at(&["api.contentful.com"]),
     p("postman", "Postman key", &["PMAK-%h{24}-%h{34}"]).at(&["api.getpostman.com"]),
@@ -394,7 +437,7 @@ pub static PROVIDERS: &[Provider] = &[
     p("salesforce", "Salesforce token", &["00D%b{12,15}!%c{80,}"]),
     p("zendesk", "Zendesk token", &[]).or_named(&["zendesk"], &["%b{40}"]),
     p("freshdesk", "Freshdesk key", &[]).or_named(&["freshdesk"], &["%b{20}"]),
-    p("okta", "Okta token", &[]).or_named(&["okta"], &["00%w{40}"]),
+    p("okta", "Okta token", &["SSWS 00%w{40}"]).or_named(&["okta"], &["00%w{40}"]),
     p("auth0", "Auth0 secret", &[]).or_named(&["auth0"], &["%w{64}"]),
     p("clerk", "Clerk secret", &[]).or_named(&["clerk"], &["sk_live_%b{40,}", "sk_test_%b{40,}"]),
     p("workos", "WorkOS key", &["sk_live_a2V5X%b{20,}", "sk_test_a2V5X%b{20,}"]),
@@ -407,7 +450,7 @@ pub static PROVIDERS: &[Provider] = &[
         .or_named(&["facebook", "fb_", "meta_", "whatsapp"], &["EAA%b{80,}", "%h{32}"]),
     p("twitter", "X bearer token", &["AAAAAAAAAAAAAAAAAAAAA%c{40,}"])
         .or_named(&["twitter"], &["%b{25}", "%b{45}", "%b{50}"]),
-    p("twitch", "Twitch token", &[]).or_named(&["twitch"], &["%l{30}"]),
+    p("twitch", "Twitch token", &["oauth:%l{30}"]).or_named(&["twitch"], &["%l{30}"]),
     p("linkedin", "LinkedIn secret", &[]).or_named(&["linkedin"], &["%b{16}", "WPL_AP1.%b{16}.%b{6}=="]),
     p("spotify", "Spotify secret", &[]).or_named(&["spotify"], &["%h{32}"]),
     p("youtube", "YouTube key", &[]).or_named(&["youtube"], &["AIza%w{35}"]),
@@ -421,6 +464,43 @@ pub static PROVIDERS: &[Provider] = &[
     p("frameio", "Frame.io token", &["fio-u-%w{64}"]),
     p("settlemint", "SettleMint token", &["sm_pat_%b{16}", "sm_aat_%b{16}", "sm_sat_%b{16}"]),
     p("intra42", "42 secret", &["s-s4t2ud-%h{64}", "s-s4t2af-%h{64}"]),
+    p("apify", "Apify token", &["apify_api_%b{36}"]).at(&["api.apify.com"]),
+    p("wakatime", "WakaTime key", &["waka_%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"]),
+    p("unkey", "Unkey key", &["unkey_%b{20,24}"]),
+    p("svix", "Svix token", &["testsk_%w{32}.%l{2}", "sk_%w{32}.eu", "sk_%w{32}.us"]).at(&["api.svix.com"]),
+    p("stytch", "Stytch secret", &["secret-live-%w{35}=", "secret-test-%w{35}="]).at(&["api.stytch.com"]),
+    p("liveblocks", "Liveblocks secret key", &["sk_prod_%w{40,}", "sk_dev_%w{40,}"])
+        .at(&["api.liveblocks.io"]),
+    p("zoho", "Zoho token", &["1000.%h{32}.%h{32}"]).at(&["accounts.zoho.com"]),
+    p("nylas", "Nylas API key", &["nyk_v0_%b{60,68}"]).at(&["api.us.nylas.com"]),
+    p(
+        "ory",
+        "Ory token",
+        &["ory_at_%w{40,}", "ory_rt_%w{40,}", "ory_st_%b{32}", "ory_pat_%b{32}", "ory_apikey_%w{20,}"],
+    ),
+    p("netbird", "NetBird token", &["nbp_%b{36}"]),
+    p("hcaptcha", "hCaptcha secret", &["ES_%h{32}"]),
+    p("amazon-login", "Amazon client secret", &["amzn1.oa2-cs.v1.%h{64}"]),
+    p("amazon-mws", "Amazon marketplace token", &["amzn.mws.%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"]),
+    p("deepl", "DeepL key", &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}:fx"]).at(&["api-free.deepl.com"]),
+    p("woocommerce", "WooCommerce key", &["ck_%h{40}", "cs_%h{40}"]),
+    p("xendit", "Xendit key", &["xnd_production_%b{48,60}", "xnd_development_%b{48,60}"])
+        .at(&["api.xendit.co"]),
+    h("ghost", "Ghost admin key", &["ghost"], &["%h{24}:%h{64}"]),
+    h("kaggle", "Kaggle key", &["kaggle"], &["%h{32}"]),
+    h(
+        "log-service",
+        "log service token",
+        &["splunk", "loggly", "logentries", "sematext", "logzio", "logdna"],
+        &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}", "%h{32}", "%b{32}"],
+    ),
+    h(
+        "market-data",
+        "market data key",
+        &["coinapi", "coinmarketcap", "cmc_pro"],
+        &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"],
+    ),
+    h("sauce", "Sauce Labs key", &["sauce"], &["%h{8}-%h{4}-%h{4}-%h{4}-%h{12}"]),
     p("jwt", "JSON web token", &["eyJ%w{15,}.eyJ%w{15,}.%w{20,}"]).checked(Check::Jwt),
     p("adobe", "Adobe secret", &["p8e-%w{32}"]),
     p("cloudinary", "Cloudinary URL", &["cloudinary://%d{15}:%w{27}@%l{2,}"]),

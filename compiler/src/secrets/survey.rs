@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use super::PROVIDERS;
+use super::embedded::PUTTY;
 use super::names::begins_word;
 use super::provider::Provider;
 use super::shape::{Element, Shape, starts_word};
@@ -39,6 +40,8 @@ struct Table {
     kinds: Box<[u8; 1 << BITS]>,
     /// By anchor.
     entries: Box<[Entry]>,
+    /// Where the entries begin whose anchor begins with a byte.
+    first: Box<[usize; 257]>,
     /// Shapes without an anchor, and the letters that they begin with.
     unanchored: Vec<(usize, &'static str, u8)>,
     /// Letters and digits that those begin with, at least.
@@ -68,7 +71,7 @@ pub struct Survey {
     pub tells: Vec<u32>,
     /// `://`
     pub urls: Vec<u32>,
-    /// `BEGIN `
+    /// `BEGIN ` and what a key of PuTTY begins with.
     pub keys: Vec<u32>,
     /// After `Bearer ` and `Basic `; the latter?
     pub schemes: Vec<(u32, bool)>,
@@ -92,7 +95,8 @@ impl Table {
             [a, b] => (0..=u8::MAX).for_each(|c| kinds[index(three(a, b, c))] |= kind),
             _ => {}
         };
-        for (kind, word) in [(URL, "://"), (KEY, "BEGIN"), (SCHEME, "rer "), (SCHEME, "sic ")] {
+        for (kind, word) in [(URL, "://"), (KEY, "BEGIN"), (KEY, "PuTTY"), (SCHEME, "rer "), (SCHEME, "sic ")]
+        {
             put(kind, word.as_bytes());
         }
         for word in super::names::BEGINNINGS {
@@ -121,16 +125,22 @@ impl Table {
         }
         entries.sort_by_key(|entry| entry.anchor);
         let run = unanchored.iter().map(|(_, text, _)| first_run(text)).min().unwrap_or(usize::MAX);
-        Table { kinds, entries: entries.into(), unanchored, run }
+        let mut first = Box::new([entries.len(); 257]);
+        for byte in 0..=u8::MAX {
+            first[usize::from(byte)] = entries.partition_point(|entry| entry.anchor[0] < byte);
+        }
+        Table { kinds, entries: entries.into(), first, unanchored, run }
     }
 
     /// Shapes whose anchor stands at a place. `word`: one begins there.
     #[cold]
     fn formats(&self, text: &[u8], at: usize, word: bool, found: &mut Vec<Found>) {
         let rest = &text[at..];
-        let first = self.entries.partition_point(|entry| entry.anchor[..2] < rest[..2]);
-        let same = self.entries[first..].iter().take_while(|entry| entry.anchor[..2] == rest[..2]);
-        for entry in same.filter(|entry| rest.starts_with(entry.anchor)) {
+        let byte = usize::from(rest[0]);
+        let same = self.entries[self.first[byte]..self.first[byte + 1]].iter();
+        for entry in
+            same.filter(|entry| entry.anchor[1] == rest[1]).filter(|entry| rest.starts_with(entry.anchor))
+        {
             if entry.begins && !word || found.len() >= MOST {
                 continue;
             }
@@ -237,7 +247,8 @@ impl Survey {
         if kinds & URL != 0 && self.urls.len() < MOST && rest.starts_with(b"://") {
             self.urls.push(small(at));
         }
-        if kinds & KEY != 0 && self.keys.len() < MOST && rest.starts_with(b"BEGIN ") {
+        let key = |rest: &[u8]| rest.starts_with(b"BEGIN ") || rest.starts_with(PUTTY.as_bytes());
+        if kinds & KEY != 0 && self.keys.len() < MOST && key(rest) {
             self.keys.push(small(at));
         }
         if kinds & SCHEME != 0 && self.schemes.len() < MOST && rest.get(3) == Some(&b' ') {

@@ -70,6 +70,8 @@ fn hinted_shapes_count_under_their_name_alone() {
             assert!(!found.is_empty(), "{} {shape}", provider.id);
         }
     }
+    let encoded = base64(of("codecov").as_bytes());
+    assert_eq!(kinds(&encoded, Some("CODECOV_TOKEN")), ["codecov"]);
     let hex = of("linode");
     assert!(kinds(&hex, Some("BUILD_COMMIT")).is_empty());
     assert!(kinds(&hex, None).is_empty());

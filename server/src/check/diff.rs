@@ -16,9 +16,7 @@ pub fn unified(name: &str, old: &str, new: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) =
         (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
     let ops = script(&a, &b);
-    // A name with blanks ends with a tab: `patch` would read the rest as a date.
-    let end = if name.contains(' ') { "\t" } else { "" };
-    let mut out = format!("--- a/{name}{end}\n+++ b/{name}{end}\n");
+    let mut out = format!("--- {}\n+++ {}\n", header("a", name), header("b", name));
     let changed: Vec<usize> =
         ops.iter().enumerate().filter(|(_, op)| **op != Op::Keep).map(|(i, _)| i).collect();
     let mut at = 0;
@@ -32,6 +30,27 @@ pub fn unified(name: &str, old: &str, new: &str) -> String {
         hunk(&mut out, &ops, first..(last + CONTEXT + 1).min(ops.len()), &a, &b);
     }
     out
+}
+
+/// A name as `patch` and git read it: with blanks it ends with a tab, since the rest would be a date; one with characters
+/// that steer is quoted as in C.
+fn header(side: &str, name: &str) -> String {
+    if !name.contains(|c: char| c.is_ascii_control() || matches!(c, '"' | '\\')) {
+        let end = if name.contains(' ') { "\t" } else { "" };
+        return format!("{side}/{name}{end}");
+    }
+    let mut quoted = format!("\"{side}/");
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_ascii_control() => quoted.push_str(&format!("\\{:03o}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 fn hunk(out: &mut String, ops: &[Op], range: std::ops::Range<usize>, a: &[&str], b: &[&str]) {
@@ -115,5 +134,12 @@ mod tests {
             unified("x", &old, &new),
             "--- a/x\n+++ b/x\n@@ -1,5 +1,4 @@\n 1\n-2\n 3\n 4\n 5\n@@ -7,7 +6,7 @@\n 7\n 8\n 9\n-10\n+ten\n 11\n 12\n 13\n@@ -17,4 +16,4 @@\n 17\n 18\n 19\n-20\n+20\n\\ No newline at end of file\n"
         );
+    }
+
+    #[test]
+    fn names_that_steer_are_quoted() {
+        assert_eq!(header("a", "x.py"), "a/x.py");
+        assert_eq!(header("a", "x y.py"), "a/x y.py\t");
+        assert_eq!(header("b", "x\ny\x1b\"z\\.py"), r#""b/x\ny\033\"z\\.py""#);
     }
 }

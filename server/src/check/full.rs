@@ -76,10 +76,10 @@ fn one(out: &mut String, report: &FileReport, finding: &Finding, look: &Look) {
     out.push_str(&format!("{}{}\n", label(finding, look), look.paint(Style::Bold, &message)));
     let numbers = std::iter::once(&finding.range).chain(finding.related.iter().map(|r| &r.range));
     let gutter = numbers.map(|r| report.place(r.start).line.to_string().len()).max().unwrap_or(1);
-    excerpt(out, report, finding, &finding.range, "", gutter, '^', color, "-->", look);
+    excerpt(out, report, &finding.range, "", gutter, '^', color, "-->", look);
     for related in &finding.related {
         let label = &related.message;
-        excerpt(out, report, finding, &related.range, label, gutter, '-', Style::Ruler, ":::", look);
+        excerpt(out, report, &related.range, label, gutter, '-', Style::Ruler, ":::", look);
     }
     let sign = look.paint(Style::Ruler, "=");
     if let Some(fix) = finding.fixes.first() {
@@ -103,7 +103,6 @@ fn one(out: &mut String, report: &FileReport, finding: &Finding, look: &Look) {
 fn excerpt(
     out: &mut String,
     report: &FileReport,
-    finding: &Finding,
     range: &std::ops::Range<usize>,
     label: &str,
     gutter: usize,
@@ -121,9 +120,7 @@ fn excerpt(
     let (offset, line) = report.line(start.line);
     let from = start.offset - offset.min(start.offset);
     let to = if end.line == start.line { end.offset - offset } else { line.len() };
-    let ranges: Vec<_> =
-        std::iter::once(&finding.range).chain(finding.related.iter().map(|r| &r.range)).collect();
-    let line = &mask::line(report, offset, line, finding.rule, &ranges);
+    let line = &mask::line(report, offset, line);
     let cut = Cut::new(line, from.min(line.len()), to.min(line.len()), look.room(gutter + 4));
     let number = ruler(&format!("{:>gutter$} |", start.line));
     out.push_str(&format!("{number} {}\n", cut.text));

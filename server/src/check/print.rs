@@ -88,7 +88,7 @@ fn render(
     }
     for report in reports {
         match (&report.diff, format) {
-            (Some(diff), _) => push_diff(&mut out, diff, &mask::credentials(report), look),
+            (Some(diff), _) => push_diff(&mut out, report, diff, look),
             (None, Format::Concise) => full::concise(&mut out, report, look),
             (None, _) => full::full(&mut out, report, look),
         }
@@ -101,12 +101,12 @@ fn render(
     out
 }
 
-fn push_diff(out: &mut String, diff: &str, credentials: &[&str], look: &Look) {
+fn push_diff(out: &mut String, report: &FileReport, diff: &str, look: &Look) {
     for line in diff.split_inclusive('\n') {
         // Tabs and the end of a line are what a patch must have right, and steer no terminal.
         let body = line.strip_suffix('\n').unwrap_or(line);
         let (body, end) = body.strip_suffix('\r').map_or((body, "\n"), |body| (body, "\r\n"));
-        let shown = mask::difference(body, credentials);
+        let shown = mask::difference(report, body);
         let text = shown.split('\t').map(terminal::safe).collect::<Vec<_>>().join("\t");
         let text = match line.as_bytes().first() {
             Some(b'-') => look.paint(Style::Removed, &text),

@@ -41,6 +41,7 @@ pub struct FileReport {
     pub text: Option<String>,
     fingerprints: OnceLock<Vec<String>>,
     literals: OnceLock<Vec<TextRange>>,
+    covers: OnceLock<mask::Covers>,
 }
 
 /// Why a file was not checked.
@@ -96,6 +97,7 @@ impl FileReport {
             text: None,
             fingerprints: OnceLock::new(),
             literals: OnceLock::new(),
+            covers: OnceLock::new(),
         }
     }
 
@@ -134,7 +136,7 @@ impl FileReport {
             let file = self.identity();
             let print = |f: &Finding| {
                 let (offset, text) = self.line(self.place(f.range.start).line);
-                let line = mask::line(self, offset, text, f.rule, &[&f.range]).trim().to_owned();
+                let line = mask::line(self, offset, text).trim().to_owned();
                 let nth = seen.entry((f.rule, line.clone())).or_default();
                 *nth += 1;
                 fingerprint(&[f.rule, file, &line, &nth.to_string()])
@@ -147,6 +149,11 @@ impl FileReport {
     pub fn literals(&self) -> &[TextRange] {
         self.literals
             .get_or_init(|| Lexical::new(&self.source).strings.into_iter().map(|s| s.content).collect())
+    }
+
+    /// What is covered where lines are shown.
+    pub fn covers(&self) -> &mask::Covers {
+        self.covers.get_or_init(|| mask::Covers::of(self))
     }
 
     /// The name as a URI reference: relative where the name is.
