@@ -46,7 +46,7 @@ impl Covers {
                 places.insert(literal.start, (literal.clone(), seen.take().unwrap_or(0)));
             }
             // In a comment there is no string: the range of the finding is the credential.
-            if seen.is_some() && report.line(report.place(range.start).line).1.contains('#') {
+            if seen.is_some() && in_a_comment(report, range.start) {
                 places.insert(range.start, (range.clone(), SEEN));
             }
         }
@@ -107,6 +107,13 @@ pub fn difference(report: &FileReport, text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
+/// Whether a `#` stands at a place or before it in its line: a name with a comment behind it is none of the secret.
+fn in_a_comment(report: &FileReport, at: usize) -> bool {
+    let (start, _) = report.line(report.place(at).line);
+    let before = report.source.as_bytes().get(start..at).unwrap_or_default();
+    before.contains(&b'#') || report.source.as_bytes().get(at) == Some(&b'#')
+}
+
 fn cover_after(bytes: &mut [u8], text: &str, range: Range<usize>, seen: usize) {
     let Some(part) = text.get(range.clone()) else { return };
     let start = part.char_indices().nth(seen).map_or(range.end, |(i, _)| range.start + i);
@@ -146,6 +153,15 @@ mod tests {
             let shown = line(&report, source.find(text).unwrap(), text);
             assert!(shown.contains("corr***") && !shown.contains(&password[4..9]), "{shown}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_credential_is_shown_whatever_stands_behind_it() {
+        let source = "import mvm\nx = {\"KEY\": API_KEY}  # why\n";
+        let at = source.find("API").unwrap();
+        let report = report(source, vec![Finding::error("MVM501", at..at + 7, "")]);
+        let text = source.lines().nth(1).unwrap();
+        assert_eq!(line(&report, 11, text), text);
     }
 
     #[test]
