@@ -2,6 +2,7 @@
 //! declaration uses that name.
 
 use crate::finding::TextRange;
+use crate::folded;
 use crate::imports::{Imported, read_import};
 use crate::items::{Item, ItemKind, Lexer, is_name_byte, line_end, newline_length};
 use crate::touches::{self, CHANGED, GLOBAL};
@@ -52,6 +53,7 @@ pub(crate) fn of_item(text: &str, kind: ItemKind) -> Vec<Binding> {
         ItemKind::Compound => compound(text, &mut out),
     }
     touches::of_item(text, kind, &mut out);
+    folded::of_item(text, &mut out);
     out
 }
 

@@ -16,6 +16,7 @@ mod encoding;
 mod eval;
 mod facts;
 mod finding;
+mod folded;
 mod imports;
 pub mod items;
 mod lower;

@@ -48,6 +48,7 @@ const LINES: &[&str] = &[
     "def g():\n    global A\n    A = 1",
     "exec('mvm = A = 1')",
     "globals()['A'] = 2",
+    "Ａ = 1",
     "class T(TypedDict):\n    x: str",
     "class A: pass",
     "T = list[int]",

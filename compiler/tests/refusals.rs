@@ -246,3 +246,29 @@ fn type_parameters_with_defaults() {
     }
     assert!(!errors(&app("").replace("run()", "f[T = ](a: T")).is_empty());
 }
+
+/// Python reads identifiers in Unicode's form NFKC: a name in other characters may be a name that a declaration uses.
+#[test]
+fn names_in_other_characters_are_the_names_that_python_reads() {
+    let with = |line: &str| {
+        let network = "network=mvm.network(allow_https=[«HOST»])";
+        app(network).replacen("import mvm\n", &format!("import mvm\n\nHOST = 'a.example'\n{line}\n"), 1)
+    };
+    for line in [
+        "ＨＯＳＴ = 'b.example'",
+        "HO\u{ff33}T = 'b.example'",
+        "for 𝐇OST in ['b.example']: pass",
+        "def f():\n    global ＨＯＳＴ\n    ＨＯＳＴ = 'b.example'\n",
+        "from elsewhere import x as ＨＯＳＴ",
+    ] {
+        refused("MVM002", "NFKC", &with(line));
+    }
+    for line in
+        ["# ＨＯＳＴ = 1", "X = 'ＨＯＳＴ'", "größe = 'ﬁ'", "主机 = 'b.example'", "ＸＹ = 'b.example'"]
+    {
+        let text = with(line).replace(['«', '»'], "");
+        assert_eq!(errors(&text), [], "{line}");
+    }
+    let rebound = errors(&app("").replacen("import mvm\n", "import mvm\nｍvm = None\n", 1));
+    assert!(rebound.iter().any(|(rule, ..)| *rule == "MVM010"), "{rebound:?}");
+}
