@@ -42,8 +42,6 @@ pub fn image(world: &World, contents: &Contents<'_>) -> PathBuf {
     for name in ["mvmctl", "mvm-supervisor", "mvm-vmm", "mvm-guest-agent"] {
         binaries.push((programs().join(name), format!("outer/bin/{name}")));
     }
-    // Where the test programs of the VMM look for it: the path they were compiled with.
-    binaries.push((programs().join("mvm-vmm"), test_dir(1).join("mvm-vmm").to_string_lossy().into_owned()));
     for name in contents.tests {
         binaries.push((test_program(name), format!("outer/{name}")));
     }
@@ -131,6 +129,8 @@ fn environment() -> String {
         "PATH=/bin:/outer/bin",
         "HOME=/tmp",
         "MVM_BIN_DIR=/outer/bin",
+        // Not the path that its tests were compiled with: the repository may lie where the machine mounts something.
+        "MVM_TEST_VMM=/outer/bin/mvm-vmm",
         "MVM_TEST_LOCK=/outer/mvm.lock",
         "MVM_BOOT_TESTS=1",
         "RUST_BACKTRACE=0",

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
-use guest::{PATIENCE, elf, inheritable, kvm, out, say};
+use guest::{PATIENCE, elf, inheritable, kvm, out, say, vmm};
 
 /// A word that the guest waits for, in memory that nothing else uses.
 const SIGNAL: u32 = 0x20_0000;
@@ -100,7 +100,7 @@ fn start(files: &Frozen, vcpus: u8, memory_mb: u64, restore: bool) -> Machine {
             "memory_fd": memory_fd, "state_fd": state_fd, "monitor_fd": monitor_fd, "restore": restore,
         },
     });
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mvm-vmm"));
+    let mut command = Command::new(vmm());
     let child = command.arg(config.to_string()).stderr(Stdio::piped()).spawn().unwrap();
     Machine {
         child,

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use guest::{Guest, PATIENCE, Setup, boot, boot_by, boot_with, kvm, out, say};
+use guest::{Guest, PATIENCE, Setup, boot, boot_by, boot_with, kvm, out, say, vmm};
 
 #[test]
 fn a_guest_prints_and_powers_off() {
@@ -102,11 +102,7 @@ fn a_halted_guest_costs_nothing_and_ends_when_told() {
 
 #[test]
 fn a_configuration_that_is_none_is_refused() {
-    let output = Command::new(env!("CARGO_BIN_EXE_mvm-vmm"))
-        .arg("{\"vcpus\": 1")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = Command::new(vmm()).arg("{\"vcpus\": 1").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("machine configuration"));
 }

@@ -24,6 +24,11 @@ pub fn kvm() -> bool {
     false
 }
 
+/// The program under test: the one that cargo built, or in the outer machine the one that lies there.
+pub fn vmm() -> String {
+    std::env::var("MVM_TEST_VMM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_mvm-vmm").to_owned())
+}
+
 /// Where the guest's code is loaded.
 const LOAD: u32 = 0x10_0000;
 
@@ -123,7 +128,7 @@ pub fn boot_by(setup: Setup, start: impl FnOnce(&str, &str) -> Child) -> Guest {
         "cmdline": setup.cmdline, "disks": [], "channel_fd": channel, "channel_name": "agent",
         "console_fd": console_fd, "status_fd": status_fd,
     });
-    let child = start(env!("CARGO_BIN_EXE_mvm-vmm"), &config.to_string());
+    let child = start(&vmm(), &config.to_string());
     Guest { child, channel: Some(ours), console: console.into(), status: status.into() }
 }
 
