@@ -18,9 +18,11 @@ use crate::sys;
 const HOST_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Memory that stays free while the rest is overwritten with zeroes: what the kernel needs to go on.
-const SPARE: u64 = 4 << 20;
-/// Memory is taken in pieces of this size.
-const PIECE: usize = 2 << 20;
+const SPARE: u64 = 1 << 20;
+/// The smallest piece in which memory is taken.
+const PIECE: u64 = 256 << 10;
+/// What the kernel keeps free for itself, in KiB, and what it makes do with meanwhile.
+const RESERVE: (&str, &str) = ("/proc/sys/vm/min_free_kbytes", "256");
 /// The boot's id, and where the one of this life lies.
 const BOOT_ID: (&str, &str) = ("/proc/sys/kernel/random/boot_id", "/run/mvm/boot_id");
 
@@ -29,14 +31,25 @@ const BOOT_ID: (&str, &str) = ("/proc/sys/kernel/random/boot_id", "/run/mvm/boot
 pub fn shrink() {
     sys::sync();
     let _ = fs::write("/proc/sys/vm/drop_caches", "3");
+    let reserve = fs::read(RESERVE.0);
+    let _ = fs::write(RESERVE.0, RESERVE.1);
+    overwrite_free_memory();
+    if let Ok(reserve) = reserve {
+        let _ = fs::write(RESERVE.0, reserve);
+    }
+}
+
+/// Half of what is free at a time: what an allocator notes at the beginning of each piece stays behind in it.
+fn overwrite_free_memory() {
     let mut held: Vec<Vec<u8>> = Vec::new();
-    while free_memory().is_some_and(|free| free > SPARE + PIECE as u64) {
+    while let Some(free) = free_memory().filter(|free| *free > SPARE + PIECE) {
+        let size = ((free - SPARE) / 2).max(PIECE) as usize;
         let mut piece = Vec::new();
-        if piece.try_reserve_exact(PIECE).is_err() {
+        if piece.try_reserve_exact(size).is_err() {
             break;
         }
         // The kernel hands a page of zeroes out at the first write.
-        piece.resize(PIECE, 0);
+        piece.resize(size, 0);
         held.push(std::hint::black_box(piece));
     }
 }

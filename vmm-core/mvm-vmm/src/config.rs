@@ -58,14 +58,15 @@ pub struct Disk {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// The guest's memory: a file of exactly its size.
+    /// The guest's memory: a file of exactly its size, or what is kept of it where there are extents.
     pub memory_fd: RawFd,
+    /// It was frozen, and is to go on: what of its memory lies where ([`crate::snapshot::memory`]).
+    #[serde(default)]
+    pub extents_fd: Option<RawFd>,
     /// Everything else: written when it is frozen, read when it is restored.
     pub state_fd: RawFd,
     /// Connected stream socket: the supervisor's word to freeze or to go on.
     pub monitor_fd: RawFd,
-    /// It was frozen, and is to go on. The kernel is not loaded again.
-    pub restore: bool,
 }
 
 fn yes() -> bool {
@@ -108,7 +109,8 @@ impl Config {
         let mut fds = vec![self.initrd_fd, self.channel_fd, self.console_fd];
         fds.extend(self.status_fd);
         fds.extend(self.disks.iter().map(|d| d.fd));
-        fds.extend(self.snapshot.iter().flat_map(|s| [s.memory_fd, s.state_fd, s.monitor_fd]));
+        let snapshot = self.snapshot.iter();
+        fds.extend(snapshot.flat_map(|s| [s.memory_fd, s.state_fd, s.monitor_fd].into_iter().chain(s.extents_fd)));
         fds.sort_unstable();
         if fds.windows(2).any(|w| w[0] == w[1]) || fds.first().is_some_and(|fd| *fd < 1) {
             return Err("every descriptor must be given once and be above 0".into());

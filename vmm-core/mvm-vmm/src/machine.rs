@@ -30,7 +30,7 @@ use crate::virtio::console::Console;
 use crate::virtio::mmio::{QUEUE_NOTIFY, Transport};
 use crate::virtio::rng::Rng;
 use crate::virtio::{Device, Interrupt, Memory, Turn};
-use crate::{acpi, boot, confine, layout, sys, vcpu};
+use crate::{acpi, boot, confine, layout, snapshot, sys, vcpu};
 
 /// What the epoll loop is told about an event: the channel's socket, the end of a CPU, or a queue's notification.
 const TOKEN_CHANNEL: u64 = u64::MAX;
@@ -218,19 +218,22 @@ fn look_again(event: &EventFd) {
     let _ = event.write(1);
 }
 
-/// Anonymous memory, or the file of a machine that is to be frozen or was.
+/// Anonymous memory; a file, for a machine that is to be frozen; what is kept of one that was, over anonymous memory.
 fn memory(config: &Config) -> Result<GuestMemoryMmap> {
     let bytes = u64::from(config.memory_mb) << 20;
-    match &config.snapshot {
-        None => boot::memory(bytes),
-        Some(snapshot) => boot::memory_in(sys::take_file(snapshot.memory_fd), bytes),
-    }
+    let Some(snapshot) = &config.snapshot else { return boot::memory(bytes) };
+    let file = sys::take_file(snapshot.memory_fd);
+    let Some(extents) = snapshot.extents_fd else { return boot::memory_in(file, bytes) };
+    let extents = snapshot::memory::read(sys::take_file(extents))?;
+    let mem = boot::memory(bytes)?;
+    snapshot::memory::map(&mem, &extents, &file, &config.kernel)?;
+    Ok(mem)
 }
 
 /// Fills memory with all that a kernel finds at its start; `None` where it holds a machine that was frozen.
 fn load(config: &Config, mem: &Memory, devices: usize) -> Result<Option<u64>> {
     let mut initrd = sys::take_file(config.initrd_fd);
-    if config.snapshot.as_ref().is_some_and(|snapshot| snapshot.restore) {
+    if config.snapshot.as_ref().is_some_and(|snapshot| snapshot.extents_fd.is_some()) {
         return Ok(None);
     }
     let rsdp = acpi::write_tables(mem, config.vcpus, devices)?;

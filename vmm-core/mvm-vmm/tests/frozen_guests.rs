@@ -51,7 +51,7 @@ impl Frozen {
         Frozen { memory, state: tempfile::tempfile().unwrap() }
     }
 
-    /// For one life: memory is written by it.
+    /// For one life whose files are to be others.
     fn copy(&self) -> Frozen {
         let copy = |from: &File| {
             let (mut from, mut to) = (from.try_clone().unwrap(), tempfile::tempfile().unwrap());
@@ -73,6 +73,14 @@ struct Machine {
     _channel: UnixStream,
 }
 
+/// Says that memory lies in its file as it was.
+fn all_of_memory() -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    let all = serde_json::json!([{"at": 0, "length": MEMORY_MB << 20, "offset": 0, "kernel": false}]);
+    file.write_all(all.to_string().as_bytes()).unwrap();
+    file
+}
+
 fn start(files: &Frozen, vcpus: u8, memory_mb: u64, restore: bool) -> Machine {
     let mut kernel = tempfile::NamedTempFile::new().unwrap();
     kernel.write_all(&elf(&patient_guest())).unwrap();
@@ -89,15 +97,17 @@ fn start(files: &Frozen, vcpus: u8, memory_mb: u64, restore: bool) -> Machine {
         monitor_end.into(),
         files.memory.try_clone().unwrap().into(),
         files.state.try_clone().unwrap().into(),
+        all_of_memory().into(),
     ]
     .map(inheritable);
-    let [initrd, channel_fd, console_fd, status_fd, monitor_fd, memory_fd, state_fd] =
+    let [initrd, channel_fd, console_fd, status_fd, monitor_fd, memory_fd, state_fd, extents_fd] =
         fds.each_ref().map(AsRawFd::as_raw_fd);
     let config = serde_json::json!({
         "vcpus": vcpus, "memory_mb": memory_mb, "kernel": kernel.path(), "initrd_fd": initrd, "cmdline": "",
         "disks": [], "channel_fd": channel_fd, "channel_name": "agent", "console_fd": console_fd,
         "status_fd": status_fd, "snapshot": {
-            "memory_fd": memory_fd, "state_fd": state_fd, "monitor_fd": monitor_fd, "restore": restore,
+            "memory_fd": memory_fd, "state_fd": state_fd, "monitor_fd": monitor_fd,
+            "extents_fd": restore.then_some(extents_fd),
         },
     });
     let mut command = Command::new(vmm());
@@ -153,10 +163,9 @@ fn a_frozen_guest_goes_on_where_it_was_in_each_of_its_lives() {
     }
     for vcpus in [1, 3] {
         let files = frozen(vcpus);
+        files.memory.write_all_at(&1_u32.to_le_bytes(), u64::from(SIGNAL)).unwrap();
         for _ in 0..2 {
-            let life = files.copy();
-            life.memory.write_all_at(&1_u32.to_le_bytes(), u64::from(SIGNAL)).unwrap();
-            let mut machine = start(&life, vcpus, MEMORY_MB, true);
+            let mut machine = start(&files, vcpus, MEMORY_MB, true);
             assert_eq!(machine.tell("restore\n"), "done");
             let (code, console, status, errors) = machine.end();
             assert_eq!((code, console.as_str()), (Some(0), "back"), "{status}{errors}");

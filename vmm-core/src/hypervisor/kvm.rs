@@ -72,7 +72,7 @@ impl Hypervisor for Kvm {
                 "memory_fd": snapshot.memory.as_raw_fd(),
                 "state_fd": snapshot.state.as_raw_fd(),
                 "monitor_fd": snapshot.monitor.as_raw_fd(),
-                "restore": snapshot.restore,
+                "extents_fd": snapshot.extents.as_ref().map(AsRawFd::as_raw_fd),
             })),
         });
         let mut command = Command::new(&self.program);
@@ -88,6 +88,10 @@ impl Hypervisor for Kvm {
 impl Snapshots for Kvm {
     fn program(&self) -> &Path {
         &self.program
+    }
+
+    fn maps_memory(&self) -> bool {
+        true
     }
 
     fn freeze(&self, monitor: &UnixStream, _: &File) -> Result<()> {
@@ -157,15 +161,19 @@ mod tests {
         for restore in [false, true] {
             let (monitor, _ours) = UnixStream::pair().unwrap();
             let file = || File::open("/dev/null").unwrap();
-            let snapshot =
-                crate::hypervisor::SnapshotSpec { memory: file(), state: file(), monitor, restore };
+            let extents = restore.then(file);
+            let (memory, state) = (file(), file());
+            let snapshot = crate::hypervisor::SnapshotSpec { memory, extents, state, monitor, restore };
             let spec = VmSpec { snapshot: Some(snapshot), ..crate::hypervisor::qemu::tests::spec() };
             let command = Kvm { program: "mvm-vmm".into() }.command(&spec).unwrap();
             let text = command.get_args().next().unwrap().to_string_lossy().into_owned();
             let config: serde_json::Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(config["snapshot"]["restore"], restore);
-            let memory = spec.snapshot.as_ref().unwrap().memory.as_raw_fd();
-            assert_eq!(config["snapshot"]["memory_fd"], memory);
+            let snapshot = spec.snapshot.as_ref().unwrap();
+            let extents = snapshot.extents.as_ref().map(AsRawFd::as_raw_fd);
+            assert_eq!(config["snapshot"]["extents_fd"], serde_json::json!(extents));
+            assert_eq!(config["snapshot"]["memory_fd"], snapshot.memory.as_raw_fd());
+            let inherited = spec.descriptors();
+            assert!(extents.is_none_or(|fd| inherited.contains(&fd)), "{inherited:?}");
         }
     }
 

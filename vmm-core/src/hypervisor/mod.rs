@@ -46,8 +46,10 @@ pub struct VmSpec {
 /// Files of a machine that is to be frozen, or that was.
 #[derive(Debug)]
 pub struct SnapshotSpec {
-    /// The guest's memory, of exactly its size.
+    /// The guest's memory, of exactly its size; what is kept of it, where there are extents.
     pub memory: File,
+    /// Of a machine whose memory is mapped when it is restored: what of it lies where, as JSON.
+    pub extents: Option<File>,
     /// Everything else of the machine: written when it is frozen, read when it is restored.
     pub state: File,
     /// The VMM's end of the channel on which it is told to freeze or to go on.
@@ -61,8 +63,10 @@ impl VmSpec {
     pub fn descriptors(&self) -> Vec<RawFd> {
         let files = self.layers.iter().chain([&self.initramfs, &self.scratch]).map(AsRawFd::as_raw_fd);
         let snapshot = self.snapshot.iter();
-        let snapshot =
-            snapshot.flat_map(|s| [s.memory.as_raw_fd(), s.state.as_raw_fd(), s.monitor.as_raw_fd()]);
+        let snapshot = snapshot.flat_map(|s| {
+            let all = [s.memory.as_raw_fd(), s.state.as_raw_fd(), s.monitor.as_raw_fd()];
+            all.into_iter().chain(s.extents.as_ref().map(AsRawFd::as_raw_fd))
+        });
         files.chain([self.channel.as_raw_fd(), self.console.as_raw_fd()]).chain(snapshot).collect()
     }
 }
@@ -96,6 +100,11 @@ pub trait Hypervisor: Send + Sync {
 pub trait Snapshots {
     /// The program that runs the machines: another one cannot restore what this has frozen.
     fn program(&self) -> &Path;
+    /// Whether a machine that is restored has its memory mapped from what is kept of it and from the kernel's image,
+    /// copy-on-write; the VMM is given a file of all of it otherwise.
+    fn maps_memory(&self) -> bool {
+        false
+    }
     /// Stops the machine for good and writes its state. The memory is in its file.
     fn freeze(&self, monitor: &UnixStream, state: &File) -> Result<()>;
     /// Has the machine go on where it was frozen; `state` is the descriptor of its state in the VMM process.
@@ -148,13 +157,14 @@ fn command_line(spec: &VmSpec) -> String {
 /// the machine; the guest runs one tenant. `random.trust_cpu=on`: there is no other entropy at boot.
 /// `noreplace-smp`: on one processor the kernel would write over each of its ten thousand lock prefixes. What
 /// `initcall_blacklist` names is left out: tracing and BPF of the kernel, which nobody in there may use, self tests, and
-/// a congestion control for a machine whose only interface is the loopback. Under emulation these cost 0.4 s.
+/// a congestion control for a machine whose only interface is the loopback. Under emulation these cost 0.4 s, and the
+/// files of tracing alone take 9 MB.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=t nokaslr mitigations=off \
     random.trust_cpu=on audit=0 8250.nr_uarts=1 i8042.noaux i8042.nomux i8042.dumbkbd i8042.nokbd \
     cryptomgr.notests no_timer_check rcupdate.rcu_expedited=1 pci=off noreplace-smp \
     initcall_blacklist=init_kprobe_trace,init_trace_printk_function_export,trace_eval_init,\
-    ftrace_check_for_weak_functions,bpf_rstat_kfunc_init,bpf_key_sig_kfuncs_init,kfunc_init,\
-    bpf_prog_test_run_init,bpf_tcp_ca_kfunc_init,crypto_kdf108_init,blake2s_mod_init,cubictcp_register";
+    tracer_init_tracefs,ftrace_check_for_weak_functions,bpf_rstat_kfunc_init,bpf_key_sig_kfuncs_init,\
+    kfunc_init,bpf_prog_test_run_init,bpf_tcp_ca_kfunc_init,crypto_kdf108_init,blake2s_mod_init,cubictcp_register";
 
 #[cfg(test)]
 mod tests {

@@ -165,7 +165,8 @@ pub(super) mod tests {
     fn a_restored_machine_waits_for_its_state_and_loads_no_kernel() {
         let (monitor, _ours) = UnixStream::pair().unwrap();
         let file = || File::open("/dev/null").unwrap();
-        let snapshot = SnapshotSpec { memory: file(), state: file(), monitor, restore: true };
+        let (memory, state) = (file(), file());
+        let snapshot = SnapshotSpec { memory, extents: None, state, monitor, restore: true };
         let spec = VmSpec { snapshot: Some(snapshot), ..spec() };
         let command = Qemu { program: "qemu".into(), accelerated: false }.command(&spec).unwrap();
         let line = arguments(&command).join(" ");

@@ -1,9 +1,9 @@
 //! A machine's state beside its memory, as it goes into a snapshot and comes out of one: CPUs, interrupt controllers,
-//! clocks and devices. Memory is a file that both lives share with whoever keeps it. Said on the monitor: one word
-//! from the supervisor, one line back.
+//! clocks and devices. Said on the monitor: one word from the supervisor, one line back.
 
 pub mod cpu;
 pub mod devices;
+pub mod memory;
 pub mod vm;
 
 use std::fs::File;

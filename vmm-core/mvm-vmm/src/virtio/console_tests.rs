@@ -68,6 +68,33 @@ fn carries_bytes_both_ways() {
 }
 
 #[test]
+fn what_the_host_says_fills_one_buffer_after_the_other() {
+    let (mut host, mut driver) = channel();
+    // Offered while the host is silent: buffers of several sizes, two of them with no room.
+    let sizes: [&[u32]; 6] = [&[5], &[], &[3, 4], &[100], &[], &[100]];
+    for (index, sizes) in sizes.iter().enumerate() {
+        let at = DATA + 0x1000 * (index as u64 + 1);
+        let place = |n: usize| (at + 0x100 * n as u64, sizes.get(n).copied().unwrap_or(8), !sizes.is_empty());
+        let buffers: Vec<_> = (0..sizes.len().max(1)).map(place).collect();
+        driver.chain(RECEIVE, 2 * index as u16, &buffers);
+        driver.offer(RECEIVE, 2 * index as u16);
+    }
+    assert_eq!(driver.used(RECEIVE), 0);
+    host.write_all(b"0123456789abcdef").unwrap();
+    let _ = driver.transport.outside_ready();
+    // The fifth has no room and is given back; the last one stays.
+    let used: Vec<_> = (0..driver.used(RECEIVE)).map(|n| driver.used_entry(RECEIVE, n)).collect();
+    assert_eq!(used, [(0, 5), (2, 0), (4, 7), (6, 4), (8, 0)]);
+    let read = |at: u64, len| driver.read(DATA + at, len);
+    assert_eq!([read(0x1000, 5), read(0x3000, 3), read(0x3100, 4)].concat(), b"0123456789ab");
+    assert_eq!(read(0x4000, 5), b"cdef\0");
+    host.write_all(b"!").unwrap();
+    let _ = driver.transport.outside_ready();
+    assert_eq!(driver.used_entry(RECEIVE, 5), (10, 1));
+    assert_eq!(driver.read(DATA + 0x6000, 2), b"!\0");
+}
+
+#[test]
 fn a_buffer_waits_for_the_host_and_is_used_when_it_speaks() {
     let (mut host, mut driver) = channel();
     driver.chain(RECEIVE, 0, &[(DATA, 64, true)]);

@@ -119,6 +119,12 @@ impl Turn {
     }
 }
 
+/// A chain of descriptors that the driver offered.
+struct Chain {
+    head: u16,
+    descriptors: Vec<Descriptor>,
+}
+
 impl Active {
     /// Serves what the driver offered on a queue, at most as many chains as the queue has places and about [`TURN`] bytes; `work` gives the number
     /// of bytes that it wrote into a chain, or nothing if it can take no more for now: the chain stays the next one.
@@ -128,33 +134,87 @@ impl Active {
         queue: usize,
         mut work: impl FnMut(&GuestMemoryMmap, &[Descriptor]) -> Result<Option<u32>, Broken>,
     ) -> Result<Turn, Broken> {
+        self.serve_some(queue, 1, |mem, chains, written| {
+            for chain in chains {
+                written.extend(work(mem, &chain.descriptors)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Fills what the driver offered on a queue from a stream, many chains at a time: `read` gives the number of bytes
+    /// that it put into the beginning of what it is shown, or nothing if there are none for now.
+    pub fn fill(
+        &mut self,
+        queue: usize,
+        mut read: impl FnMut(&GuestMemoryMmap, &[Descriptor]) -> Result<Option<usize>, Broken>,
+    ) -> Result<Turn, Broken> {
+        let (mut room, mut all) = (Vec::new(), Vec::new());
+        self.serve_some(queue, usize::MAX, |mem, chains, written| {
+            room.clear();
+            all.clear();
+            for chain in chains {
+                let (_, writable) = directions(&chain.descriptors)?;
+                room.push(writable.iter().map(|d| d.len() as usize).sum::<usize>());
+                all.extend_from_slice(writable);
+            }
+            let nothing = room.iter().all(|room| *room == 0);
+            let mut left = if nothing { 0 } else { read(mem, &all)?.unwrap_or(0) };
+            for room in &room {
+                // What has no room is given back, whatever there is.
+                if left == 0 && *room > 0 {
+                    break;
+                }
+                let len = left.min(*room);
+                written.push(u32::try_from(len).unwrap_or(u32::MAX));
+                left -= len;
+            }
+            Ok(())
+        })
+    }
+
+    /// See [`Active::serve`]: `work` is shown at most so many chains, and gives the bytes written to the first of them. If
+    /// that is none, it can go on with none for now.
+    fn serve_some(
+        &mut self,
+        queue: usize,
+        most: usize,
+        mut work: impl FnMut(&GuestMemoryMmap, &[Chain], &mut Vec<u32>) -> Result<(), Broken>,
+    ) -> Result<Turn, Broken> {
         let mem = Arc::clone(&self.mem);
         let Some(ring) = self.queues.get_mut(queue).filter(|queue| queue.ready()) else {
             return Ok(Turn::Done);
         };
         let broken = |_| Broken("a queue's rings");
-        let (mut left, mut bytes, mut used, mut waits) = (ring.size(), 0, false, false);
+        let (mut left, mut bytes, mut used, mut waits) = (usize::from(ring.size()), 0, false, false);
+        let (mut chains, mut written) = (Vec::new(), Vec::new());
         let turn = loop {
             ring.disable_notification(&*mem).map_err(broken)?;
-            while left > 0
-                && let Some(chain) = ring.pop_descriptor_chain(&*mem)
-            {
-                let head = chain.head_index();
-                let descriptors: Vec<Descriptor> = chain.take(usize::from(ring.size()) + 1).collect();
-                if descriptors.len() > usize::from(ring.size()) {
-                    return Err(Broken("a chain that is longer than its queue"));
+            while left > 0 {
+                chains.clear();
+                while chains.len() < left.min(most)
+                    && let Some(chain) = next_chain(ring, &mem)?
+                {
+                    chains.push(chain);
                 }
-                bytes += descriptors.iter().map(|d| u64::from(d.len())).sum::<u64>();
-                match work(&mem, &descriptors)? {
-                    Some(len) => ring.add_used(&*mem, head, len).map_err(broken)?,
-                    None => {
-                        ring.set_next_avail(ring.next_avail().wrapping_sub(1));
-                        waits = true;
-                        break;
-                    }
+                if chains.is_empty() {
+                    break;
+                }
+                written.clear();
+                work(&mem, &chains, &mut written)?;
+                for (chain, len) in chains.iter().zip(&written) {
+                    ring.add_used(&*mem, chain.head, *len).map_err(broken)?;
+                    bytes += chain.descriptors.iter().map(|d| u64::from(d.len())).sum::<u64>();
+                }
+                // The rest is offered still.
+                let rest = chains.len().saturating_sub(written.len()) as u16;
+                ring.set_next_avail(ring.next_avail().wrapping_sub(rest));
+                if written.is_empty() {
+                    waits = true;
+                    break;
                 }
                 used = true;
-                left = if bytes < TURN { left - 1 } else { 0 };
+                left = if bytes < TURN { left.saturating_sub(written.len()) } else { 0 };
             }
             if left == 0 {
                 break Turn::More;
@@ -180,6 +240,16 @@ impl Active {
             self.interrupt.used();
         }
     }
+}
+
+fn next_chain(ring: &mut Queue, mem: &GuestMemoryMmap) -> Result<Option<Chain>, Broken> {
+    let Some(chain) = ring.pop_descriptor_chain(mem) else { return Ok(None) };
+    let head = chain.head_index();
+    let descriptors: Vec<Descriptor> = chain.take(usize::from(ring.size()) + 1).collect();
+    if descriptors.len() > usize::from(ring.size()) {
+        return Err(Broken("a chain that is longer than its queue"));
+    }
+    Ok(Some(Chain { head, descriptors }))
 }
 
 fn wants_interrupt(queue: &mut Queue, mem: &GuestMemoryMmap) -> bool {

@@ -3,10 +3,12 @@
 //! fresh in each life and what is not.
 
 mod choose;
+mod mapped;
 mod pack;
 mod store;
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,14 +19,14 @@ use workload_ir::{App, EnvValue};
 pub(super) use choose::start;
 pub use choose::{SnapshotUse, freeze};
 pub use store::gc;
-pub(super) use store::{Contents, read, save};
+pub(super) use store::{Contents, Manifest, read, save};
 
 use super::launch::Launch;
 use crate::hypervisor::{probe_quickly, select};
 use crate::{Error, ErrorKind, Result, digest, programs};
 
 /// Layout of the files and of what is said on thawing.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a supervisor does about snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +61,7 @@ pub struct Subject {
     /// File names of the layers, lowest first; they are digests.
     pub layers: Vec<String>,
     kernel: String,
-    agent: String,
-    /// Our own programs and the VMM: what they are told on the command line is theirs to decide.
+    /// The agent, our own programs and the VMM: what they are told on the command line is theirs to decide.
     programs: Vec<Program>,
     hypervisor: String,
     /// The host's processor, with all that a guest can see of it.
@@ -73,13 +74,11 @@ pub struct Subject {
     activation: Activation,
 }
 
-/// A program, by what changes with every installation.
+/// A program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Program {
     path: PathBuf,
-    size: u64,
-    inode: u64,
-    changed_ns: i128,
+    identity: Identity,
 }
 
 impl Program {
@@ -87,8 +86,22 @@ impl Program {
         let meta = std::fs::metadata(path).map_err(|e| {
             Error::new(ErrorKind::Environment, format!("looking at {}: {e}", path.display())).source(e)
         })?;
-        let changed_ns = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-        Ok(Program { path: path.to_owned(), size: meta.len(), inode: meta.ino(), changed_ns })
+        Ok(Program { path: path.to_owned(), identity: Identity::of(&meta) })
+    }
+}
+
+/// A file, by what changes whenever it is written, replaced or copied. Its contents need not be read to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    size: u64,
+    inode: u64,
+    changed_ns: i128,
+}
+
+impl Identity {
+    fn of(meta: &Metadata) -> Identity {
+        let changed_ns = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
+        Identity { size: meta.len(), inode: meta.ino(), changed_ns }
     }
 }
 
@@ -110,8 +123,11 @@ impl Subject {
             ir_hash: launch.info.ir_hash.clone(),
             layers: launch.layers.iter().map(layer).collect(),
             kernel: launch.kernel_digest.clone(),
-            agent: digest_of(&launch.agent)?,
-            programs: vec![Program::at(&programs::supervisor()?)?, Program::at(snapshots.program())?],
+            programs: vec![
+                Program::at(&launch.agent)?,
+                Program::at(&programs::supervisor()?)?,
+                Program::at(snapshots.program())?,
+            ],
             hypervisor: hypervisor.name().into(),
             processor: processor(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
             cpus: launch.cpus,
@@ -139,13 +155,6 @@ impl Subject {
 fn refusal(why: &str) -> Error {
     Error::new(ErrorKind::Policy, format!("freezing the machine: {why}"))
         .help("without a snapshot the machine boots, which takes longer; nothing else differs")
-}
-
-fn digest_of(path: &Path) -> Result<String> {
-    let read = || digest::sha256_reader(&mut std::fs::File::open(path)?);
-    read().map(|(digest, _)| digest).map_err(|e: std::io::Error| {
-        Error::new(ErrorKind::Environment, format!("reading {}: {e}", path.display())).source(e)
-    })
 }
 
 /// Model, stepping, microcode and features of the first processor; not its frequency of the moment.

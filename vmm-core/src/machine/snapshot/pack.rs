@@ -12,10 +12,10 @@ use rustix::fs::{SeekFrom, seek};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 /// Longest stretch.
-const STRETCH: usize = 256 << 10;
-const ZEROES: [u8; PAGE] = [0; PAGE];
+pub(super) const STRETCH: usize = 256 << 10;
+pub(super) const ZEROES: [u8; PAGE] = [0; PAGE];
 const HEADER: usize = 16;
 
 /// What a packed file holds.
@@ -92,7 +92,7 @@ pub fn unpack(from: impl Read, to: &File, expected: &Packed) -> io::Result<()> {
 }
 
 /// The next stretch that is no hole.
-fn next_data(file: &File, at: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
+pub(super) fn next_data(file: &File, at: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
     if at >= length {
         return Ok(None);
     }

@@ -1,15 +1,18 @@
 //! Snapshots on disk: a directory each, named by what it is of, made beside its place and renamed. Files are their
-//! owner's alone. What is not whole is thrown away; nothing here is worth an fsync, since a digest tells.
+//! owner's alone. What is not whole is thrown away: a digest tells for what is unpacked, and what is mapped instead is
+//! on the disk before the manifest names it.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::BufWriter;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use agent_protocol::Output;
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
+use super::mapped::{self, Extent};
 use super::pack::{Packed, pack, unpack};
+use super::{Identity, Subject};
 use crate::layer::Removed;
 use crate::{Error, ErrorKind, Home, Result, build, fsio};
 
@@ -27,9 +30,19 @@ pub struct Manifest {
     pub subject: Subject,
     /// What the app printed while it was imported: every machine's log begins with it.
     pub log: Vec<Output>,
-    memory: Packed,
+    memory: Memory,
     state: Packed,
     scratch: Packed,
+}
+
+/// How memory is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Memory {
+    /// Compressed, for a VMM that wants a file of all of it.
+    Packed(Packed),
+    /// As it is, for one that maps it.
+    Mapped { file: Identity, extents: Vec<Extent> },
 }
 
 /// The files of a machine that is frozen, or is to be restored.
@@ -59,23 +72,47 @@ impl Manifest {
         unpack_one(dir, SCRATCH, &contents.scratch, &self.scratch)
     }
 
-    /// Unpacks its memory.
+    /// Its memory as it lies on the disk, and what is where in it; `None` where it is packed.
+    pub fn mapped(&self, dir: &Path) -> Result<Option<(File, &[Extent])>> {
+        let Memory::Mapped { file: expected, extents } = &self.memory else { return Ok(None) };
+        let opened = open(dir, MEMORY).and_then(|file| Ok((Identity::of(&file.metadata()?), file)));
+        match opened {
+            Ok((identity, file)) if identity == *expected => Ok(Some((file, extents))),
+            Ok(_) => Err(damaged("its memory is not as it was written")),
+            Err(e) => Err(damaged(&format!("its memory: {e}"))),
+        }
+    }
+
+    /// Unpacks its memory, if it is packed.
     pub fn unpack_memory(&self, dir: &Path, contents: &Contents) -> Result<()> {
-        unpack_one(dir, MEMORY, &contents.memory, &self.memory)
+        match &self.memory {
+            Memory::Packed(packed) => unpack_one(dir, MEMORY, &contents.memory, packed),
+            Memory::Mapped { .. } => Ok(()),
+        }
     }
 }
 
-fn unpack_one(dir: &Path, name: &str, to: &File, expected: &Packed) -> Result<()> {
-    let from = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(dir.join(name));
-    from.and_then(|from| unpack(from, to, expected)).map_err(|e| damaged(&format!("its {name}: {e}")))
+fn open(dir: &Path, name: &str) -> std::io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(dir.join(name))
 }
 
-/// Saves what a frozen machine left: whole, or not at all. Older snapshots of the same app go, and those that nothing
-/// can use any more.
-pub fn save(store: &Path, subject: &Subject, log: Vec<Output>, contents: &Contents) -> Result<Manifest> {
+fn unpack_one(dir: &Path, name: &str, to: &File, expected: &Packed) -> Result<()> {
+    let unpacked = open(dir, name).and_then(|from| unpack(from, to, expected));
+    unpacked.map_err(|e| damaged(&format!("its {name}: {e}")))
+}
+
+/// Saves what a frozen machine left: whole, or not at all. Its memory is kept to be mapped if the kernel's image is
+/// given, which the VMM maps as well. Older snapshots of the same app go, and those that nothing can use any more.
+pub fn save(
+    store: &Path,
+    subject: &Subject,
+    log: Vec<Output>,
+    contents: &Contents,
+    kernel: Option<&Path>,
+) -> Result<Manifest> {
     sweep(store);
     let temporary = store.join(format!("{UNFINISHED}{}", std::process::id()));
-    let saved = fill(&temporary, subject, log, contents).and_then(|manifest| {
+    let saved = fill(&temporary, subject, log, contents, kernel).and_then(|manifest| {
         let place = store.join(subject.key()?);
         match fs::rename(&temporary, &place) {
             // Somebody else was faster: theirs is as good.
@@ -96,20 +133,34 @@ pub fn save(store: &Path, subject: &Subject, log: Vec<Output>, contents: &Conten
     }
 }
 
-fn fill(dir: &Path, subject: &Subject, log: Vec<Output>, contents: &Contents) -> Result<Manifest> {
+fn fill(
+    dir: &Path,
+    subject: &Subject,
+    log: Vec<Output>,
+    contents: &Contents,
+    kernel: Option<&Path>,
+) -> Result<Manifest> {
     remove(dir);
     fs::DirBuilder::new().mode(0o700).create(dir).map_err(|e| fsio::error("making", dir, e))?;
-    let write = |name: &str, from: &File| {
-        let path = dir.join(name);
-        let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        to.and_then(|to| pack(from, to)).map_err(|e| fsio::error("writing the snapshot", &path, e))
+    let create = |name| OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(name));
+    let failed = |name| move |e| fsio::error("writing the snapshot", &dir.join(name), e);
+    let packed =
+        |name, from| create(name).and_then(|to| pack(from, BufWriter::new(to))).map_err(failed(name));
+    let mapped = |kernel| {
+        let (kernel, to) = (File::open(kernel)?, create(MEMORY)?);
+        let extents = mapped::save(&contents.memory, &kernel, &to)?;
+        to.sync_data()?;
+        Ok(Memory::Mapped { file: Identity::of(&to.metadata()?), extents })
     };
     let manifest = Manifest {
         subject: subject.clone(),
         log,
-        memory: write(MEMORY, &contents.memory)?,
-        state: write(STATE, &contents.state)?,
-        scratch: write(SCRATCH, &contents.scratch)?,
+        memory: match kernel {
+            Some(kernel) => mapped(kernel).map_err(failed(MEMORY))?,
+            None => Memory::Packed(packed(MEMORY, &contents.memory)?),
+        },
+        state: packed(STATE, &contents.state)?,
+        scratch: packed(SCRATCH, &contents.scratch)?,
     };
     fsio::write_json(&dir.join(MANIFEST), &manifest)?;
     Ok(manifest)

@@ -21,7 +21,6 @@ fn subject(workload: &str, dir: &Path) -> Subject {
         ir_hash: "h".into(),
         layers: vec!["l.squashfs".into()],
         kernel: "k".into(),
-        agent: "g".into(),
         programs: vec![Program::at(&program).unwrap()],
         hypervisor: "qemu-tcg".into(),
         processor: "p".into(),
@@ -59,15 +58,14 @@ fn text(mut file: &File) -> String {
 fn every_part_of_the_subject_changes_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let base = subject("w", dir.path());
-    let changes: [fn(&mut Subject); 14] = [
+    let changes: [fn(&mut Subject); 13] = [
         |s| s.format += 1,
         |s| s.workload.push('x'),
         |s| s.app.push('x'),
         |s| s.ir_hash.push('x'),
         |s| s.layers.push("x".into()),
         |s| s.kernel.push('x'),
-        |s| s.agent.push('x'),
-        |s| s.programs[0].changed_ns += 1,
+        |s| s.programs[0].identity.changed_ns += 1,
         |s| s.hypervisor.push('x'),
         |s| s.processor.push('x'),
         |s| s.cpus += 1,
@@ -97,7 +95,7 @@ fn what_is_saved_comes_back_and_is_its_owners_alone() {
     let dir = tempfile::tempdir().unwrap();
     let subject = subject("w", dir.path());
     let log = vec![Output { stream: "stdout".into(), text: "imported\n".into() }];
-    save(dir.path(), &subject, log.clone(), &contents()).unwrap();
+    save(dir.path(), &subject, log.clone(), &contents(), None).unwrap();
     let place = dir.path().join(subject.key().unwrap());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&place), 0o700);
@@ -118,7 +116,7 @@ fn what_is_not_whole_or_a_link_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let subject = subject("w", dir.path());
     let place = dir.path().join(subject.key().unwrap());
-    let manifest = save(dir.path(), &subject, vec![], &contents()).unwrap();
+    let manifest = save(dir.path(), &subject, vec![], &contents(), None).unwrap();
     let memory = place.join("memory");
     OpenOptions::new().append(true).open(&memory).unwrap().write_all(b"more").unwrap();
     assert!(manifest.unpack_memory(&place, &empty()).is_err());
@@ -130,12 +128,44 @@ fn what_is_not_whole_or_a_link_is_refused() {
 }
 
 #[test]
+fn memory_that_is_mapped_is_the_file_that_was_written_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let kernel = dir.path().join("vmlinux");
+    fs::write(&kernel, vec![3; 100 << 12]).unwrap();
+    let mut memory = tempfile::tempfile().unwrap();
+    memory.write_all(&vec![3; 100 << 12]).unwrap();
+    memory.write_all(&[4; 1 << 12]).unwrap();
+    memory.set_len(1 << 20).unwrap();
+    let subject = subject("w", dir.path());
+    let contents = Contents { memory, ..contents() };
+    let manifest = save(dir.path(), &subject, vec![], &contents, Some(&kernel)).unwrap();
+    let place = dir.path().join(subject.key().unwrap());
+    assert_eq!(read(&place).unwrap(), manifest);
+    let (file, extents) = manifest.mapped(&place).unwrap().unwrap();
+    assert_eq!(file.metadata().unwrap().len(), 1 << 12, "the kernel's pages are in its own file");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(extents.iter().map(|extent| extent.kernel).collect::<Vec<_>>(), [true, false]);
+    // One byte is another, and then the same again: it was written to.
+    let path = place.join("memory");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes).unwrap();
+    assert!(manifest.mapped(&place).is_err());
+    let mut cut = bytes.clone();
+    cut.pop();
+    fs::write(&path, &cut).unwrap();
+    assert!(manifest.mapped(&place).is_err());
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&kernel, &path).unwrap();
+    assert!(manifest.mapped(&place).is_err());
+}
+
+#[test]
 fn one_that_cannot_be_finished_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let subject = subject("w", dir.path());
     // Its state cannot be read: what was written before that goes.
     let state = OpenOptions::new().write(true).open(dir.path().join("program")).unwrap();
-    let error = save(dir.path(), &subject, vec![], &Contents { state, ..contents() }).unwrap_err();
+    let error = save(dir.path(), &subject, vec![], &Contents { state, ..contents() }, None).unwrap_err();
     assert!(error.to_string().contains("writing the snapshot"), "{error}");
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["program"]);
@@ -150,14 +180,14 @@ fn a_new_one_takes_the_place_of_the_apps_older_ones() {
     let gone = format!(".new-{}", u32::MAX);
     fs::create_dir(dir.path().join(&gone)).unwrap();
     for subject in [&old, &other, &new, &new] {
-        save(dir.path(), subject, vec![], &contents()).unwrap();
+        save(dir.path(), subject, vec![], &contents(), None).unwrap();
     }
     let is_there = |subject: &Subject| dir.path().join(subject.key().unwrap()).is_dir();
     assert!(!is_there(&old) && is_there(&other) && is_there(&new));
     assert!(!dir.path().join(gone).exists(), "what a process that is gone has left");
     // The programs were installed anew: nothing starts from it any more.
     fs::write(dir.path().join("program"), "another").unwrap();
-    save(dir.path(), &subject("third", dir.path()), vec![], &contents()).unwrap();
+    save(dir.path(), &subject("third", dir.path()), vec![], &contents(), None).unwrap();
     assert!(!is_there(&other) && !is_there(&new));
 }
 
@@ -167,7 +197,7 @@ fn a_collection_takes_what_no_build_refers_to() {
     let home = Home::at(dir.path());
     let store = store::place(&home).unwrap();
     let subject = subject("w", dir.path());
-    save(&store, &subject, vec![], &contents()).unwrap();
+    save(&store, &subject, vec![], &contents(), None).unwrap();
     let place = store.join(subject.key().unwrap());
     assert_eq!(gc(&home, true).unwrap().files, [format!("snapshots/{}", subject.key().unwrap())]);
     assert!(place.exists(), "a dry run removes nothing");

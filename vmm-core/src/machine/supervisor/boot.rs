@@ -20,7 +20,7 @@ use super::super::snapshot::Plan;
 use super::super::sys;
 use super::freeze::{self, Frozen, Held};
 use super::{Event, confine, spawn};
-use crate::hypervisor::{KvmReport, TscMeter, VmSpec, passed_over, probe_quickly, select};
+use crate::hypervisor::{KvmReport, Snapshots, TscMeter, VmSpec, passed_over, probe_quickly, select};
 use crate::kernel::{self, Module};
 use crate::{Error, ErrorKind, Result, initramfs};
 
@@ -113,7 +113,8 @@ pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<B
     let open = |path: &PathBuf| File::open(path).map_err(|e| failed("opening the layer", path, e));
     let restores = matches!(launch.snapshot, Plan::Restore { .. });
     let scratch = scratch_disk(&launch.dir, launch.scratch_mb, !restores)?;
-    let frozen = freeze::prepare(launch, &scratch)?;
+    let maps = hypervisor.snapshots().is_some_and(Snapshots::maps_memory);
+    let frozen = freeze::prepare(launch, &scratch, maps)?;
     let (initramfs, tsc_khz) = match restores {
         true => (in_memory("initramfs", &[]).map_err(starting)?, 0),
         false => (initramfs(launch, hypervisor.has_balloon())?, meter.khz()),

@@ -15,7 +15,7 @@ use agent_protocol::snapshot::ENTROPY;
 use agent_protocol::{Hello, Output, Resume};
 
 use super::super::launch::Launch;
-use super::super::snapshot::{self, Contents, Plan, Subject};
+use super::super::snapshot::{self, Contents, Manifest, Plan, Subject};
 use super::boot::in_memory;
 use super::guest::Guest;
 use crate::hypervisor::{Hypervisor, SnapshotSpec};
@@ -27,6 +27,8 @@ const SESSION_PATIENCE: Duration = Duration::from_secs(30);
 /// Files of a machine that is to be frozen, or that was.
 pub struct Frozen {
     contents: Arc<Contents>,
+    /// What of memory is mapped from where.
+    extents: Option<File>,
     monitor: UnixStream,
     /// The VMM's end, until it has it.
     monitor_of_vmm: UnixStream,
@@ -34,8 +36,10 @@ pub struct Frozen {
 }
 
 enum What {
-    Freeze { store: PathBuf, subject: Box<Subject> },
-    Restore { log: Vec<Output>, unpacking: JoinHandle<Result<()>> },
+    /// With the kernel's image, if memory is kept to be mapped.
+    Freeze { store: PathBuf, subject: Box<Subject>, kernel: Option<PathBuf> },
+    /// Memory that is not mapped is being unpacked.
+    Restore { log: Vec<Output>, unpacking: Option<JoinHandle<Result<()>>> },
 }
 
 /// The same once the VMM runs.
@@ -52,35 +56,60 @@ fn failed(e: std::io::Error) -> Error {
     Error::new(ErrorKind::Environment, format!("making the files of a snapshot: {e}")).source(e)
 }
 
-/// The files of a launch, if it is about a snapshot. A snapshot's memory is unpacked while the VMM
-/// starts.
-pub fn prepare(launch: &Launch, scratch: &File) -> Result<Option<Frozen>> {
+/// The files of a launch, if it is about a snapshot. A snapshot's memory is mapped by a VMM that `maps` it, and unpacked
+/// while another starts.
+pub fn prepare(launch: &Launch, scratch: &File, maps: bool) -> Result<Option<Frozen>> {
     if launch.snapshot == Plan::Boot {
         return Ok(None);
     }
     let subject = Box::new(Subject::of(launch)?);
-    let memory = in_memory("memory", &[]).map_err(failed)?;
-    memory.set_len(u64::from(launch.memory_mb) << 20).map_err(failed)?;
     let state = in_memory("state", &[]).map_err(failed)?;
-    let contents = Arc::new(Contents { memory, state, scratch: scratch.try_clone().map_err(failed)? });
-    let what = match &launch.snapshot {
+    let scratch = scratch.try_clone().map_err(failed)?;
+    let empty_memory = || {
+        let memory = in_memory("memory", &[])?;
+        memory.set_len(u64::from(launch.memory_mb) << 20)?;
+        Ok(memory)
+    };
+    let (contents, extents, what) = match &launch.snapshot {
         Plan::Boot => return Ok(None),
-        Plan::Freeze { store } => What::Freeze { store: store.clone(), subject },
+        Plan::Freeze { store } => {
+            let memory = empty_memory().map_err(failed)?;
+            let kernel = maps.then(|| launch.kernel.clone());
+            let what = What::Freeze { store: store.clone(), subject, kernel };
+            (Arc::new(Contents { memory, state, scratch }), None, what)
+        }
         Plan::Restore { from } => {
             let manifest = snapshot::read(from)?;
             if manifest.subject != *subject {
                 return Err(Error::new(ErrorKind::Boot, "restoring the machine: the snapshot is of another"));
             }
+            let mapped = manifest.mapped(from)?;
+            let (memory, extents) = match mapped {
+                Some((memory, extents)) => {
+                    let list = serde_json::to_vec(extents).map_err(|e| failed(e.into()))?;
+                    (memory, Some(in_memory("extents", &list).map_err(failed)?))
+                }
+                None => (empty_memory().map_err(failed)?, None),
+            };
+            let contents = Arc::new(Contents { memory, state, scratch });
             manifest.unpack(from, &contents)?;
-            let (unpacked, whole, from) = (Arc::clone(&contents), manifest.clone(), from.clone());
-            let unpack = move || whole.unpack_memory(&from, &unpacked);
-            let unpacking =
-                std::thread::Builder::new().name("unpack".into()).spawn(unpack).map_err(failed)?;
-            What::Restore { log: manifest.log, unpacking }
+            let log = manifest.log.clone();
+            let unpacking = match extents {
+                Some(_) => None,
+                None => Some(unpack(manifest, from.clone(), &contents)?),
+            };
+            (contents, extents, What::Restore { log, unpacking })
         }
     };
     let (monitor, monitor_of_vmm) = UnixStream::pair().map_err(failed)?;
-    Ok(Some(Frozen { contents, monitor, monitor_of_vmm, what }))
+    Ok(Some(Frozen { contents, extents, monitor, monitor_of_vmm, what }))
+}
+
+/// Unpacks memory in a thread of its own.
+fn unpack(manifest: Manifest, from: PathBuf, to: &Arc<Contents>) -> Result<JoinHandle<Result<()>>> {
+    let to = Arc::clone(to);
+    let unpack = move || manifest.unpack_memory(&from, &to);
+    std::thread::Builder::new().name("unpack".into()).spawn(unpack).map_err(failed)
 }
 
 impl Frozen {
@@ -90,6 +119,7 @@ impl Frozen {
             memory: self.contents.memory.try_clone().map_err(failed)?,
             state: self.contents.state.try_clone().map_err(failed)?,
             monitor: self.monitor_of_vmm.try_clone().map_err(failed)?,
+            extents: self.extents.as_ref().map(File::try_clone).transpose().map_err(failed)?,
             restore: matches!(self.what, What::Restore { .. }),
         })
     }
@@ -103,7 +133,7 @@ impl Held {
         log.into_iter().for_each(|output| guest.log.write(output));
         let crashed =
             |_| Error::new(ErrorKind::Internal, "restoring the machine: unpacking its memory crashed");
-        unpacking.join().map_err(crashed)??;
+        unpacking.map_or(Ok(Ok(())), JoinHandle::join).map_err(crashed)??;
         let snapshots = self.hypervisor.snapshots().ok_or_else(unsupported)?;
         snapshots.restore(&self.files.monitor, self.state)?;
         guest.restored();
@@ -113,7 +143,7 @@ impl Held {
     /// Freezes the machine, which has said that it may be, and saves it. `end` ends its process in between: the rest
     /// needs it no more.
     pub fn freeze(self, guest: &Guest, end: impl FnOnce()) -> Result<()> {
-        let What::Freeze { store, subject } = self.files.what else { return Err(unsupported()) };
+        let What::Freeze { store, subject, kernel } = self.files.what else { return Err(unsupported()) };
         if guest.has_connected() {
             let message = "freezing the machine: its modules open a connection when they are imported";
             return Err(Error::new(ErrorKind::Policy, message).help("open it when a function is called"));
@@ -124,7 +154,7 @@ impl Held {
         end();
         let (mut log, _) = guest.log.follow();
         log.retain(|output| matches!(output.stream.as_str(), "stdout" | "stderr"));
-        snapshot::save(&store, &subject, log, &self.files.contents).map(drop)
+        snapshot::save(&store, &subject, log, &self.files.contents, kernel.as_deref()).map(drop)
     }
 }
 
