@@ -110,7 +110,9 @@ impl Config {
         fds.extend(self.status_fd);
         fds.extend(self.disks.iter().map(|d| d.fd));
         let snapshot = self.snapshot.iter();
-        fds.extend(snapshot.flat_map(|s| [s.memory_fd, s.state_fd, s.monitor_fd].into_iter().chain(s.extents_fd)));
+        fds.extend(
+            snapshot.flat_map(|s| [s.memory_fd, s.state_fd, s.monitor_fd].into_iter().chain(s.extents_fd)),
+        );
         fds.sort_unstable();
         if fds.windows(2).any(|w| w[0] == w[1]) || fds.first().is_some_and(|fd| *fd < 1) {
             return Err("every descriptor must be given once and be above 0".into());

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, kvm, os};
 use crate::kernel_file::KernelFile;
 use crate::status::{Exit, Status};
+use crate::sys::Pages;
 use crate::virtio::balloon::Balloon;
 use crate::virtio::block::Block;
 use crate::virtio::console::Console;
@@ -221,11 +222,11 @@ fn look_again(event: &EventFd) {
 /// Anonymous memory; a file, for a machine that is to be frozen; what is kept of one that was, over anonymous memory.
 fn memory(config: &Config) -> Result<GuestMemoryMmap> {
     let bytes = u64::from(config.memory_mb) << 20;
-    let Some(snapshot) = &config.snapshot else { return boot::memory(bytes) };
+    let Some(snapshot) = &config.snapshot else { return boot::memory(bytes, Pages::Huge) };
     let file = sys::take_file(snapshot.memory_fd);
     let Some(extents) = snapshot.extents_fd else { return boot::memory_in(file, bytes) };
     let extents = snapshot::memory::read(sys::take_file(extents))?;
-    let mem = boot::memory(bytes)?;
+    let mem = boot::memory(bytes, Pages::Small)?;
     snapshot::memory::map(&mem, &extents, &file, &config.kernel)?;
     Ok(mem)
 }

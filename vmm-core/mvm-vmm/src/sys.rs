@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use kvm_bindings::{kvm_userspace_memory_region, kvm_xsave};
 use kvm_ioctls::{VcpuFd, VmFd};
 use vm_memory::volatile_memory::PtrGuardMut;
-use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, MmapRegion};
 use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 
 use crate::error::{Error, Result, kvm};
@@ -44,6 +44,47 @@ pub fn map_memory(vm: &VmFd, mem: &Memory) -> Result<()> {
         unsafe { vm.set_user_memory_region(region) }.map_err(kvm("map guest memory"))?;
     }
     Ok(())
+}
+
+/// In what pieces the host gives a guest memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// 2 MiB, where the host has some: a guest runs faster.
+    Huge,
+    /// 4 KiB: a guest takes what it touches, which in a machine that was restored is little.
+    Small,
+}
+
+/// Size of a huge page, the guest's and the host's.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Anonymous memory that begins where a huge page does, as it does in the guest: only then can KVM map one as one. It
+/// is mapped for as long as the process lives.
+pub fn anonymous(bytes: usize, pages: Pages) -> Result<MmapRegion> {
+    let failed = |source| Error::Os { what: "map guest memory", source };
+    let (protection, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+    let whole = bytes.checked_add(HUGE_PAGE).ok_or(Error::Lacking("address space for guest memory"))?;
+    // SAFETY: a new mapping, wherever the kernel has room.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), whole, protection, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(failed(io::Error::last_os_error()));
+    }
+    let before = (start as usize).next_multiple_of(HUGE_PAGE) - start as usize;
+    let memory = start.wrapping_byte_add(before);
+    let advice = if pages == Pages::Huge { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
+    // SAFETY: what is unmapped are the ends of the new mapping, which nobody has seen. What is in between stays, and
+    // is advised about.
+    unsafe {
+        if before > 0 {
+            libc::munmap(start, before);
+        }
+        libc::munmap(memory.wrapping_byte_add(bytes), HUGE_PAGE - before);
+        libc::madvise(memory, bytes, advice);
+    }
+    // SAFETY: the range is mapped with this protection, and nothing unmaps it.
+    let region = unsafe { MmapRegion::build_raw(memory.cast(), bytes, protection, flags) };
+    region.map_err(|e| Error::Memory(e.to_string()))
 }
 
 /// Size of a page, of the guest's and of the host's.

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use kvm_bindings::{kvm_segment, kvm_userspace_memory_region};
 use kvm_ioctls::{Cap, Kvm, VcpuExit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What was found. `Display` of its parts is for `mvmctl doctor`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Probe {
     /// KVM.
     pub kvm: KvmReport,
@@ -22,7 +22,7 @@ pub struct Probe {
 }
 
 /// State of KVM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum KvmReport {
     /// There is no `/dev/kvm`.
@@ -102,7 +102,7 @@ impl std::fmt::Display for KvmReport {
 }
 
 /// State of QEMU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QemuReport {
     /// The program, if it is there.
     pub program: Option<PathBuf>,

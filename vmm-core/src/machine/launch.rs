@@ -17,6 +17,7 @@ use super::snapshot::{self, Plan};
 use super::{Clocks, HypervisorChoice, MachineInfo, MachineState, UpRequest};
 use crate::build::{AppBuild, Layer};
 use crate::egress::Policy;
+use crate::hypervisor::{Probe, probe_quickly};
 use crate::kernel::{Kernel, Module};
 use crate::layer::Store;
 use crate::plan::{self, HostLimits};
@@ -51,8 +52,8 @@ pub struct Launch {
     pub scratch_mb: u32,
     /// Hypervisor.
     pub hypervisor: HypervisorChoice,
-    /// What KVM refused our own VMM at the first try.
-    pub kvm_refused: Option<String>,
+    /// What this host can run guests with; what KVM refused our own VMM at a first try, too.
+    pub probe: Probe,
     /// What the guest is told, without secrets.
     pub activation: Activation,
     /// Secrets of the app's environment. A machine that is to be frozen is told them afterwards.
@@ -159,7 +160,7 @@ pub fn bare(
         memory_mb: 512,
         scratch_mb: 1024,
         hypervisor: HypervisorChoice::Auto,
-        kvm_refused: None,
+        probe: probe_quickly(),
         activation,
         late_env: BTreeMap::new(),
         policy: Policy::default(),

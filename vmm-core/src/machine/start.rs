@@ -16,6 +16,7 @@ use super::reaped::Reaped;
 use super::registry::MachineDir;
 use super::snapshot::Plan;
 use super::wire::{LaunchEvent, MAX_MESSAGE, Patient, broken};
+use crate::hypervisor::KvmReport;
 use crate::{Context, Error, ErrorKind, Event, Result, Stage, programs};
 
 /// Our ends of the pipes to the supervisors of ephemeral machines. They close when this process ends, however it
@@ -56,7 +57,9 @@ fn start_somehow(mut launch: Launch, clock: Instant, ctx: &Context) -> Result<Ma
     loop {
         match start_supervisor(&launch, ctx)? {
             Heard::Up(info) => return Ok(*info),
-            Heard::Refused(why) if launch.kvm_refused.is_none() => launch.kvm_refused = Some(why),
+            Heard::Refused(reason) if launch.probe.kvm.is_hardware() => {
+                launch.probe.kvm = KvmReport::Unusable { reason };
+            }
             Heard::Stuck if launch.kernel_timeout.is_some() => {
                 let seconds = clock.elapsed().as_secs();
                 ctx.reporter.report(Event::Note(format!(

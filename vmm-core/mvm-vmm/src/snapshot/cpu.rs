@@ -12,6 +12,8 @@ use crate::sys;
 
 /// `MSR_IA32_TSC_DEADLINE`: means nothing before the counter and the local APIC are there.
 const TSC_DEADLINE: u32 = 0x6e0;
+/// KVM takes at most 256 in one call (`MAX_IO_MSRS`).
+const MSRS_A_CALL: usize = 128;
 /// Memory type registers, which KVM keeps and does not list: variable ranges, fixed ranges, default.
 const MEMORY_TYPES: [std::ops::RangeInclusive<u32>; 5] =
     [0x200..=0x20f, 0x250..=0x250, 0x258..=0x259, 0x268..=0x26f, 0x2ff..=0x2ff];
@@ -78,9 +80,7 @@ impl Cpu {
             vcpu.set_tsc_khz(self.tsc_khz).map_err(kvm("set the frequency of the time stamp counter"))?;
         }
         vcpu.set_lapic(&self.local_apic).map_err(kvm("set the local APIC"))?;
-        for msr in &self.msrs {
-            write_msr(vcpu, msr)?;
-        }
+        write_msrs(vcpu, &self.msrs)?;
         vcpu.set_vcpu_events(&self.events).map_err(kvm("set a CPU's events"))
     }
 }
@@ -94,14 +94,22 @@ fn read_msr(vcpu: &VcpuFd, index: u32) -> Option<kvm_msr_entry> {
     }
 }
 
-fn write_msr(vcpu: &VcpuFd, msr: &kvm_msr_entry) -> Result<()> {
-    let one = Msrs::from_entries(&[*msr]).map_err(|_| Error::Lacking("room for an MSR"))?;
-    match vcpu.set_msrs(&one) {
-        Ok(1) => Ok(()),
-        // Some can only be read: they are the same everywhere, or the machine cannot go on.
-        _ if read_msr(vcpu, msr.index).is_some_and(|now| now.data == msr.data) => Ok(()),
-        _ => Err(Error::State(format!("KVM does not take the MSR {:#x} back", msr.index))),
+/// Sets registers, in their order and many a call: KVM stops at one that it does not take.
+fn write_msrs(vcpu: &VcpuFd, mut msrs: &[kvm_msr_entry]) -> Result<()> {
+    while !msrs.is_empty() {
+        let some = &msrs[..msrs.len().min(MSRS_A_CALL)];
+        let entries = Msrs::from_entries(some).map_err(|_| Error::Lacking("room for MSRs"))?;
+        let taken = vcpu.set_msrs(&entries).unwrap_or(0);
+        msrs = msrs.get(taken..).unwrap_or_default();
+        if let (true, [refused, rest @ ..]) = (taken < some.len(), msrs) {
+            // Some can only be read: they are the same everywhere, or the machine cannot go on.
+            if read_msr(vcpu, refused.index).is_none_or(|now| now.data != refused.data) {
+                return Err(Error::State(format!("KVM does not take the MSR {:#x} back", refused.index)));
+            }
+            msrs = rest;
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

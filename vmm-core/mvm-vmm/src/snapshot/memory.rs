@@ -50,7 +50,8 @@ pub fn map(mem: &GuestMemoryMmap, extents: &[Extent], kept: &File, kernel: &Path
         true => Some(File::open(kernel).map_err(os("open the kernel image"))?),
         false => None,
     };
-    let length = |file: &File| file.metadata().map(|meta| meta.len()).map_err(os("measure the memory's file"));
+    let length =
+        |file: &File| file.metadata().map(|meta| meta.len()).map_err(os("measure the memory's file"));
     let kept_length = length(kept)?;
     let kernel_length = kernel.as_ref().map_or(Ok(0), length)?;
     let mut free_from = 0;
@@ -104,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::boot;
+    use crate::sys::Pages;
 
     fn file(pages: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -131,7 +133,7 @@ mod tests {
         let mut listed = file(&[]);
         listed.write_all(list).unwrap();
         let machines = [(); 2].map(|()| {
-            let mem = boot::memory(64 << 20).unwrap();
+            let mem = boot::memory(64 << 20, Pages::Small).unwrap();
             map(&mem, &read(listed.try_clone().unwrap()).unwrap(), &kept, kernel.path()).unwrap();
             mem
         });
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_extent_on_both_sides_of_the_gap_is_in_two_parts() {
-        let mem = boot::memory(5 << 30).unwrap();
+        let mem = boot::memory(5 << 30, Pages::Small).unwrap();
         let below = mem.iter().next().unwrap().len();
         let above = mem.iter().nth(1).unwrap().start_addr().0;
         let kept = file(&[5, 6]);
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let mem = boot::memory(64 << 20).unwrap();
+        let mem = boot::memory(64 << 20, Pages::Small).unwrap();
         let kept = file(&[1, 2]);
         let pages = (64 << 20) / PAGE;
         let cut = Extent { length: 100, ..extent(0, 1, 0, false) };

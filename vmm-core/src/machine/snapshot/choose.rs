@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::store;
 use super::{Plan, Subject};
-use crate::hypervisor::{self, probe_quickly};
+use crate::hypervisor;
 use crate::kernel;
 use crate::machine::launch::{self, Launch};
 use crate::machine::registry::MachineDir;
@@ -50,7 +50,7 @@ pub fn start(home: &Home, launch: Launch, wanted: SnapshotUse, ctx: &Context) ->
 /// On the hypervisor that freezes and restores machines: where `auto` takes one that does not, a snapshot is still made
 /// and used, with the one that does.
 fn that_freezes(launch: Launch) -> Launch {
-    Launch { hypervisor: hypervisor::that_freezes(launch.hypervisor, &probe_quickly()), ..launch }
+    Launch { hypervisor: hypervisor::that_freezes(launch.hypervisor, &launch.probe), ..launch }
 }
 
 /// The snapshot to start from. One that cannot be made is no reason not to start.

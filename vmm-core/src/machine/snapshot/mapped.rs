@@ -232,8 +232,7 @@ mod tests {
                 assert_eq!(number % PAGE_BYTES, 0, "{extent:?}");
             }
             let from = if extent.kernel { &image } else { &stored };
-            let (at, length, offset) =
-                (extent.at as usize, extent.length as usize, extent.offset as usize);
+            let (at, length, offset) = (extent.at as usize, extent.length as usize, extent.offset as usize);
             back[at..at + length].copy_from_slice(&from[offset..offset + length]);
         }
         assert!(back == read_all(memory));

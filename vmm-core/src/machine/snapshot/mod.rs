@@ -22,7 +22,7 @@ pub use store::gc;
 pub(super) use store::{Contents, Manifest, read, save};
 
 use super::launch::Launch;
-use crate::hypervisor::{probe_quickly, select};
+use crate::hypervisor::select;
 use crate::{Error, ErrorKind, Result, digest, programs};
 
 /// Layout of the files and of what is said on thawing.
@@ -111,7 +111,7 @@ impl Subject {
         if let Some(why) = &launch.never_frozen {
             return Err(refusal(why));
         }
-        let hypervisor = select(launch.hypervisor, &probe_quickly())?;
+        let hypervisor = select(launch.hypervisor, &launch.probe)?;
         let snapshots = hypervisor
             .snapshots()
             .ok_or_else(|| refusal(&format!("{} freezes no machines", hypervisor.name())))?;

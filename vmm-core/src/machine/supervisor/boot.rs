@@ -20,7 +20,7 @@ use super::super::snapshot::Plan;
 use super::super::sys;
 use super::freeze::{self, Frozen, Held};
 use super::{Event, confine, spawn};
-use crate::hypervisor::{KvmReport, Snapshots, TscMeter, VmSpec, passed_over, probe_quickly, select};
+use crate::hypervisor::{Snapshots, TscMeter, VmSpec, passed_over, select};
 use crate::kernel::{self, Module};
 use crate::{Error, ErrorKind, Result, initramfs};
 
@@ -99,12 +99,8 @@ fn failed(doing: &str, path: &Path, e: std::io::Error) -> Error {
 /// Starts the process.
 pub fn boot(launch: &Launch, log: &Arc<Log>, events: &Sender<Event>) -> Result<Booted> {
     let meter = TscMeter::start();
-    let mut probe = probe_quickly();
-    if let Some(reason) = launch.kvm_refused.clone() {
-        probe.kvm = KvmReport::Unusable { reason };
-    }
-    let hypervisor = select(launch.hypervisor, &probe)?;
-    let note = passed_over(launch.hypervisor, &probe);
+    let hypervisor = select(launch.hypervisor, &launch.probe)?;
+    let note = passed_over(launch.hypervisor, &launch.probe);
     if !hypervisor.makes_namespaces() {
         confine::seal()?;
     }
