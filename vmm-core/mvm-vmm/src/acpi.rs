@@ -138,7 +138,6 @@ fn serial(body: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::boot;
-    use crate::sys::Pages;
     use vm_memory::{Bytes, GuestAddress};
 
     fn sum(bytes: &[u8]) -> u8 {
@@ -147,7 +146,7 @@ mod tests {
 
     #[test]
     fn tables_check_and_lead_from_one_to_the_next() {
-        let mem = boot::memory(64 << 20, Pages::Small).unwrap();
+        let mem = boot::memory(64 << 20).unwrap();
         let rsdp_at = write_tables(&mem, 4, layout::MAX_VIRTIO_DEVICES).unwrap();
         let mut rsdp = [0; 36];
         mem.read_slice(&mut rsdp, GuestAddress(rsdp_at)).unwrap();

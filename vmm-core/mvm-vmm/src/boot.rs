@@ -11,7 +11,6 @@ use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemory
 
 use crate::error::{Error, Result, os};
 use crate::kernel_file::KernelFile;
-use crate::sys::Pages;
 use crate::{layout, sys};
 
 /// `XEN_HVM_START_MAGIC_VALUE`.
@@ -25,9 +24,9 @@ const CONVENTIONAL_END: u64 = 0x9_FC00;
 const PAGE: u64 = 4096;
 
 /// Allocates guest memory; nothing is committed before the guest touches it.
-pub fn memory(bytes: u64, pages: Pages) -> Result<GuestMemoryMmap> {
+pub fn memory(bytes: u64) -> Result<GuestMemoryMmap> {
     let regions = layout::memory_ranges(bytes).into_iter().map(|(start, len)| {
-        let region = GuestRegionMmap::new(sys::anonymous(len as usize, pages)?, GuestAddress(start));
+        let region = GuestRegionMmap::new(sys::anonymous(len as usize)?, GuestAddress(start));
         region.ok_or_else(|| Error::Memory(format!("{len} bytes at {start:#x} are beyond all addresses")))
     });
     let regions = regions.collect::<Result<Vec<GuestRegionMmap>>>()?;
@@ -163,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_map_leaves_out_firmware_and_gap() {
-        let mem = memory(256 << 20, Pages::Small).unwrap();
+        let mem = memory(256 << 20).unwrap();
         let map = memory_map(&mem);
         assert_eq!(map[0], (0, CONVENTIONAL_END, E820_RAM));
         assert_eq!(map.last(), Some(&(layout::HIGH_MEMORY, (256 << 20) - layout::HIGH_MEMORY, E820_RAM)));
@@ -172,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_kernel_is_refused() {
-        let mem = memory(64 << 20, Pages::Small).unwrap();
+        let mem = memory(64 << 20).unwrap();
         let path = std::env::temp_dir().join(format!("mvm-vmm-not-a-kernel-{}", std::process::id()));
         std::fs::write(&path, [0x7f; 4096]).unwrap();
         let mut file = KernelFile::new(File::open(&path).unwrap(), true);

@@ -64,7 +64,6 @@ mod tests {
 
     use super::*;
     use crate::boot;
-    use crate::sys::Pages;
 
     #[test]
     fn memory_holds_what_the_file_holds_and_the_file_stays_as_it_is() {
@@ -73,7 +72,7 @@ mod tests {
         file.write_all(&bytes).unwrap();
         for (offset, at) in [(0usize, 0x10_0000u64), (sys::PAGE, 0x10_0000), (100, 0x10_0000), (0, 0x10_0010)]
         {
-            let mem = boot::memory(64 << 20, Pages::Small).unwrap();
+            let mem = boot::memory(64 << 20).unwrap();
             let mut image = KernelFile::new(file.try_clone().unwrap(), true);
             image.seek(SeekFrom::Start(offset as u64)).unwrap();
             let want = &bytes[offset..];
@@ -94,7 +93,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![1; WORTH_MAPPING + 5]).unwrap();
         file.rewind().unwrap();
-        let mem = boot::memory(64 << 20, Pages::Small).unwrap();
+        let mem = boot::memory(64 << 20).unwrap();
         let wanted = WORTH_MAPPING * 4;
         assert!(
             mem.read_exact_volatile_from(GuestAddress(0x10_0000), &mut KernelFile::new(file, true), wanted)

@@ -24,7 +24,6 @@ use crate::config::Config;
 use crate::error::{Error, Result, kvm, os};
 use crate::kernel_file::KernelFile;
 use crate::status::{Exit, Status};
-use crate::sys::Pages;
 use crate::virtio::balloon::Balloon;
 use crate::virtio::block::Block;
 use crate::virtio::console::Console;
@@ -222,11 +221,15 @@ fn look_again(event: &EventFd) {
 /// Anonymous memory; a file, for a machine that is to be frozen; what is kept of one that was, over anonymous memory.
 fn memory(config: &Config) -> Result<GuestMemoryMmap> {
     let bytes = u64::from(config.memory_mb) << 20;
-    let Some(snapshot) = &config.snapshot else { return boot::memory(bytes, Pages::Huge) };
+    let Some(snapshot) = &config.snapshot else {
+        let mem = boot::memory(bytes)?;
+        sys::prefer_huge_pages(&mem);
+        return Ok(mem);
+    };
     let file = sys::take_file(snapshot.memory_fd);
     let Some(extents) = snapshot.extents_fd else { return boot::memory_in(file, bytes) };
     let extents = snapshot::memory::read(sys::take_file(extents))?;
-    let mem = boot::memory(bytes, Pages::Small)?;
+    let mem = boot::memory(bytes)?;
     snapshot::memory::map(&mem, &extents, &file, &config.kernel)?;
     Ok(mem)
 }

@@ -46,21 +46,12 @@ pub fn map_memory(vm: &VmFd, mem: &Memory) -> Result<()> {
     Ok(())
 }
 
-/// In what pieces the host gives a guest memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pages {
-    /// 2 MiB, where the host has some: a guest runs faster.
-    Huge,
-    /// 4 KiB: a guest takes what it touches, which in a machine that was restored is little.
-    Small,
-}
-
 /// Size of a huge page, the guest's and the host's.
 const HUGE_PAGE: usize = 2 << 20;
 
 /// Anonymous memory that begins where a huge page does, as it does in the guest: only then can KVM map one as one. It
 /// is mapped for as long as the process lives.
-pub fn anonymous(bytes: usize, pages: Pages) -> Result<MmapRegion> {
+pub fn anonymous(bytes: usize) -> Result<MmapRegion> {
     let failed = |source| Error::Os { what: "map guest memory", source };
     let (protection, flags) =
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
@@ -72,19 +63,24 @@ pub fn anonymous(bytes: usize, pages: Pages) -> Result<MmapRegion> {
     }
     let before = (start as usize).next_multiple_of(HUGE_PAGE) - start as usize;
     let memory = start.wrapping_byte_add(before);
-    let advice = if pages == Pages::Huge { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
-    // SAFETY: what is unmapped are the ends of the new mapping, which nobody has seen. What is in between stays, and
-    // is advised about.
+    // SAFETY: what is unmapped are the ends of the new mapping, which nobody has seen.
     unsafe {
         if before > 0 {
             libc::munmap(start, before);
         }
         libc::munmap(memory.wrapping_byte_add(bytes), HUGE_PAGE - before);
-        libc::madvise(memory, bytes, advice);
     }
     // SAFETY: the range is mapped with this protection, and nothing unmaps it.
     let region = unsafe { MmapRegion::build_raw(memory.cast(), bytes, protection, flags) };
     region.map_err(|e| Error::Memory(e.to_string()))
+}
+
+/// Asks for huge pages where the host has some: guests run faster.
+pub fn prefer_huge_pages(mem: &GuestMemoryMmap) {
+    for region in mem.iter() {
+        // SAFETY: the range is a live mapping of guest memory, whose contents stay as they are.
+        unsafe { libc::madvise(region.as_ptr().cast(), region.size(), libc::MADV_HUGEPAGE) };
+    }
 }
 
 /// Size of a page, of the guest's and of the host's.

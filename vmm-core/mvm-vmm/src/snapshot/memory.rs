@@ -105,7 +105,6 @@ mod tests {
 
     use super::*;
     use crate::boot;
-    use crate::sys::Pages;
 
     fn file(pages: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -133,7 +132,7 @@ mod tests {
         let mut listed = file(&[]);
         listed.write_all(list).unwrap();
         let machines = [(); 2].map(|()| {
-            let mem = boot::memory(64 << 20, Pages::Small).unwrap();
+            let mem = boot::memory(64 << 20).unwrap();
             map(&mem, &read(listed.try_clone().unwrap()).unwrap(), &kept, kernel.path()).unwrap();
             mem
         });
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_extent_on_both_sides_of_the_gap_is_in_two_parts() {
-        let mem = boot::memory(5 << 30, Pages::Small).unwrap();
+        let mem = boot::memory(5 << 30).unwrap();
         let below = mem.iter().next().unwrap().len();
         let above = mem.iter().nth(1).unwrap().start_addr().0;
         let kept = file(&[5, 6]);
@@ -160,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let mem = boot::memory(64 << 20, Pages::Small).unwrap();
+        let mem = boot::memory(64 << 20).unwrap();
         let kept = file(&[1, 2]);
         let pages = (64 << 20) / PAGE;
         let cut = Extent { length: 100, ..extent(0, 1, 0, false) };

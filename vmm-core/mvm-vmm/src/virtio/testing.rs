@@ -6,7 +6,6 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::mmio::Transport;
 use super::{Device, Interrupt, Memory};
 use crate::boot;
-use crate::sys::Pages;
 
 /// Size of every ring that the driver makes.
 pub(crate) const SIZE: u16 = 16;
@@ -27,7 +26,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// A device behind its window, not yet touched.
     pub(crate) fn new(device: Box<dyn Device>) -> Self {
-        let mem = Memory::new(boot::memory(64 << 20, Pages::Small).unwrap());
+        let mem = Memory::new(boot::memory(64 << 20).unwrap());
         let line = EventFd::new(EFD_NONBLOCK).unwrap();
         let interrupt = Interrupt::new(line.try_clone().unwrap());
         let transport = Transport::new(device, Memory::clone(&mem), interrupt);
