@@ -187,7 +187,7 @@ impl Device for Console {
     }
     fn queue_sizes(&self) -> &[u16] {
         // A Linux driver keeps a page for each place of those it receives on.
-        &[16, 16, 16, 16, 128, 64]
+        &[16, 16, 16, 16, 256, 64]
     }
     fn config(&self) -> &[u8] {
         &self.config

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use super::super::testing::{DATA, Driver};
+use super::super::testing::{DATA, Driver, SIZE};
 use super::*;
 
 fn channel() -> (UnixStream, Driver) {
@@ -92,6 +92,32 @@ fn what_the_host_says_fills_one_buffer_after_the_other() {
     let _ = driver.transport.outside_ready();
     assert_eq!(driver.used_entry(RECEIVE, 5), (10, 1));
     assert_eq!(driver.read(DATA + 0x6000, 2), b"!\0");
+}
+
+#[test]
+fn a_driver_that_is_out_of_buffers_notifies_of_half_of_them() {
+    let (mut host, mut driver) = channel();
+    let notified_of = |driver: &Driver| {
+        let place = vm_memory::GuestAddress(Driver::ring(RECEIVE) + 0x2004 + 8 * u64::from(SIZE));
+        vm_memory::Bytes::read_obj::<u16>(&*driver.mem, place).unwrap()
+    };
+    for index in 0..SIZE {
+        driver.chain(RECEIVE, index, &[(DATA + 0x1000 + u64::from(index) * 16, 16, true)]);
+        driver.offer(RECEIVE, index);
+    }
+    let sent: Vec<u8> = (0..16 * usize::from(SIZE) + 40).map(|n| (n % 251) as u8).collect();
+    host.write_all(&sent).unwrap();
+    // A turn for all buffers, and one in which there are none.
+    assert_eq!([(); 2].map(|()| driver.transport.outside_ready()), [Turn::More, Turn::Done]);
+    assert_eq!(driver.used(RECEIVE), SIZE);
+    assert_eq!(notified_of(&driver), SIZE + SIZE / 2 - 1, "the last of the half that is offered next");
+    // A driver that notifies all the same is served, and what is left comes in order.
+    for index in 0..3 {
+        driver.offer(RECEIVE, index);
+    }
+    assert_eq!(driver.used(RECEIVE), SIZE + 3);
+    assert_eq!(driver.used_entry(RECEIVE, SIZE + 2), (2, 8));
+    assert_eq!(driver.read(DATA + 0x1000, 40), sent[16 * usize::from(SIZE)..]);
 }
 
 #[test]

@@ -14,11 +14,11 @@ pub mod rng;
 pub(crate) mod testing;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{Address, Bytes, GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::eventfd::EventFd;
 
 /// `VIRTIO_F_VERSION_1`: there is no legacy interface here.
@@ -119,6 +119,16 @@ impl Turn {
     }
 }
 
+/// How a device serves a queue.
+#[derive(Clone, Copy, PartialEq)]
+enum Pace {
+    /// Each chain at once.
+    One,
+    /// As many as there are. A driver that has given all of its buffers away, and gives each again when it has been
+    /// emptied, notifies of half of them: one at a time, device and driver would wait for each other all the time.
+    Many,
+}
+
 /// A chain of descriptors that the driver offered.
 struct Chain {
     head: u16,
@@ -134,7 +144,7 @@ impl Active {
         queue: usize,
         mut work: impl FnMut(&GuestMemoryMmap, &[Descriptor]) -> Result<Option<u32>, Broken>,
     ) -> Result<Turn, Broken> {
-        self.serve_some(queue, 1, |mem, chains, written| {
+        self.serve_some(queue, Pace::One, |mem, chains, written| {
             for chain in chains {
                 written.extend(work(mem, &chain.descriptors)?);
             }
@@ -150,7 +160,7 @@ impl Active {
         mut read: impl FnMut(&GuestMemoryMmap, &[Descriptor]) -> Result<Option<usize>, Broken>,
     ) -> Result<Turn, Broken> {
         let (mut room, mut all) = (Vec::new(), Vec::new());
-        self.serve_some(queue, usize::MAX, |mem, chains, written| {
+        self.serve_some(queue, Pace::Many, |mem, chains, written| {
             room.clear();
             all.clear();
             for chain in chains {
@@ -173,12 +183,12 @@ impl Active {
         })
     }
 
-    /// See [`Active::serve`]: `work` is shown at most so many chains, and gives the bytes written to the first of them. If
+    /// See [`Active::serve`]: `work` is shown one chain or many, and gives the bytes written to the first of them. If
     /// that is none, it can go on with none for now.
     fn serve_some(
         &mut self,
         queue: usize,
-        most: usize,
+        pace: Pace,
         mut work: impl FnMut(&GuestMemoryMmap, &[Chain], &mut Vec<u32>) -> Result<(), Broken>,
     ) -> Result<Turn, Broken> {
         let mem = Arc::clone(&self.mem);
@@ -188,6 +198,7 @@ impl Active {
         let broken = |_| Broken("a queue's rings");
         let (mut left, mut bytes, mut used, mut waits) = (usize::from(ring.size()), 0, false, false);
         let (mut chains, mut written) = (Vec::new(), Vec::new());
+        let most = if pace == Pace::One { 1 } else { usize::MAX };
         let turn = loop {
             ring.disable_notification(&*mem).map_err(broken)?;
             while left > 0 {
@@ -221,7 +232,7 @@ impl Active {
             }
             // What was offered meanwhile was not notified.
             let more = ring.enable_notification(&*mem).map_err(broken)?;
-            if waits || !more {
+            if waits || !(more || pace == Pace::Many && notified_late(ring, &mem)?) {
                 break Turn::Done;
             }
             ring.iter(&*mem).map_err(|_| Broken("an index of a queue that jumps"))?;
@@ -250,6 +261,25 @@ fn next_chain(ring: &mut Queue, mem: &GuestMemoryMmap) -> Result<Option<Chain>, 
         return Err(Broken("a chain that is longer than its queue"));
     }
     Ok(Some(Chain { head, descriptors }))
+}
+
+/// Asks to be notified once the driver has offered half of the queue; whether it has already. Drivers without
+/// `EVENT_IDX` notify of each.
+fn notified_late(ring: &Queue, mem: &GuestMemoryMmap) -> Result<bool, Broken> {
+    if !ring.event_idx_enabled() {
+        return Ok(false);
+    }
+    let half = (ring.size() / 2).max(1);
+    // `avail_event`, behind the used ring (§2.7.8).
+    let place = GuestAddress(ring.used_ring()).checked_add(4 + 8 * u64::from(ring.size()));
+    let event = ring.next_avail().wrapping_add(half - 1).to_le();
+    let written = place.and_then(|place| mem.store(event, place, Ordering::SeqCst).ok());
+    fence(Ordering::SeqCst);
+    let offered = ring.avail_idx(mem, Ordering::SeqCst).ok();
+    match (written, offered) {
+        (Some(()), Some(offered)) => Ok(offered.0.wrapping_sub(ring.next_avail()) >= half),
+        _ => Err(Broken("a queue's rings")),
+    }
 }
 
 fn wants_interrupt(queue: &mut Queue, mem: &GuestMemoryMmap) -> bool {
