@@ -58,7 +58,11 @@ pub fn prepare() -> Result<(), BootError> {
     };
     modules.sort();
     for path in modules {
-        let load = || sys::load_module(&fs::File::open(&path)?);
+        // What is loaded is in memory: its file, which would be as well, goes.
+        let load = || {
+            sys::load_module(&fs::File::open(&path)?)?;
+            fs::remove_file(&path)
+        };
         load().doing(|| format!("loading the module {}", path.display()))?;
     }
     Ok(())

@@ -18,7 +18,7 @@ use crate::sys;
 const HOST_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Memory that stays free while the rest is overwritten with zeroes: what the kernel needs to go on.
-const SPARE: u64 = 1 << 20;
+const SPARE: u64 = 2 << 20;
 /// The smallest piece in which memory is taken.
 const PIECE: u64 = 256 << 10;
 /// What the kernel keeps free for itself, in KiB, and what it makes do with meanwhile.

@@ -1,6 +1,7 @@
 //! A frozen machine's memory as a file that is mapped, copy-on-write: pages of zeroes are left out, and so are those
 //! that are the kernel's image still, which is a file already. What is left lies page by page, with a list of what is
-//! where.
+//! where; of equal pages behind one another, as the kernel's notes on free memory are, some are stored once and mapped
+//! again and again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,13 +13,17 @@ use serde::{Deserialize, Serialize};
 
 use super::pack::{PAGE, STRETCH, ZEROES, next_data};
 
-/// Each extent is a mapping, of which a process has 65,530: more than so many are joined by zeroes between them.
-const MAX_EXTENTS: usize = 4096;
-/// So many pages of zeroes between two extents are stored rather than left out: a page on disk is worth less than a
-/// mapping.
-const GAP: u64 = 2;
+/// Each extent is a mapping, of which a process has 65,530: where there are more than so many, those that are close to
+/// each other are stored as one, with the zeroes between them.
+const MAX_EXTENTS: u64 = 4096;
 /// Fewer pages of the kernel's than this are stored.
-const KERNEL_RUN: u64 = 16;
+const KERNEL_RUN: u64 = 4;
+/// Fewer equal pages than this are stored as any others. The notes on a free block of 4 MiB have fifteen.
+const REPEATED_RUN: u64 = 8;
+/// At most so many are stored; more only where that would make too many extents of a run.
+const REPEATED: u64 = 32;
+/// Extents of a run of equal pages.
+const REPEATED_EXTENTS: u64 = 64;
 const PAGE_BYTES: u64 = PAGE as u64;
 
 /// A part of memory: `length` bytes `at` an offset of it are those at `offset` of a file. All are whole pages.
@@ -39,6 +44,8 @@ pub struct Extent {
 enum Source {
     /// The snapshot's own file.
     Stored,
+    /// The same; all are equal.
+    Repeated,
     /// The kernel's image, from this offset on.
     Kernel(u64),
 }
@@ -58,36 +65,85 @@ impl Run {
     fn end(&self) -> u64 {
         self.at + self.length()
     }
+
+    /// How many of its pages are one extent.
+    fn pages_an_extent(&self) -> u64 {
+        match self.source {
+            Source::Repeated => REPEATED.max(self.pages.div_ceil(REPEATED_EXTENTS)).min(self.pages),
+            _ => self.pages,
+        }
+    }
 }
 
 /// Writes what is to be stored of memory, a whole number of pages, and lists what lies where.
-pub fn save(memory: &File, kernel: &File, mut to: impl Write) -> io::Result<Vec<Extent>> {
+pub fn save(memory: &File, kernel: &File, to: impl Write) -> io::Result<Vec<Extent>> {
     let runs = merged(runs(memory, &Image::new(kernel)?)?);
-    let (mut extents, mut buffer, mut end) = (Vec::with_capacity(runs.len()), vec![0; STRETCH], 0);
+    let mut store = Store { memory, to, buffer: vec![0; STRETCH], end: 0, repeated: HashMap::new() };
+    let mut extents = Vec::new();
     for run in &runs {
-        let length = run.length();
-        if let Source::Kernel(offset) = run.source {
-            extents.push(Extent { at: run.at, length, offset, kernel: true });
-            continue;
-        }
-        extents.push(Extent { at: run.at, length, offset: end, kernel: false });
+        let longest = run.pages_an_extent() * PAGE_BYTES;
+        let (offset, kernel) = match run.source {
+            Source::Kernel(offset) => (offset, true),
+            Source::Stored => (store.add(run.at, longest)?, false),
+            Source::Repeated => (store.add_once(run.at, longest)?, false),
+        };
         let mut at = run.at;
         while at < run.end() {
-            let count = (run.end() - at).min(STRETCH as u64) as usize;
-            memory.read_exact_at(&mut buffer[..count], at)?;
-            to.write_all(&buffer[..count])?;
-            at += count as u64;
+            let length = longest.min(run.end() - at);
+            extents.push(Extent { at, length, offset, kernel });
+            at += length;
         }
-        end += length;
     }
-    to.flush()?;
+    store.to.flush()?;
     Ok(extents)
+}
+
+/// The snapshot's file while it is written.
+struct Store<'a, W> {
+    memory: &'a File,
+    to: W,
+    buffer: Vec<u8>,
+    end: u64,
+    /// Of a page that is repeated: where it is stored, and how many bytes of it.
+    repeated: HashMap<[u8; PAGE], (u64, u64)>,
+}
+
+impl<W: Write> Store<'_, W> {
+    /// Stores a part of memory; where it is.
+    fn add(&mut self, at: u64, length: u64) -> io::Result<u64> {
+        let offset = self.end;
+        let mut done = 0;
+        while done < length {
+            let count = (length - done).min(STRETCH as u64) as usize;
+            let chunk = &mut self.buffer[..count];
+            self.memory.read_exact_at(chunk, at + done)?;
+            self.to.write_all(chunk)?;
+            done += count as u64;
+        }
+        self.end += length;
+        Ok(offset)
+    }
+
+    /// The same for equal pages, unless there are as many of them already.
+    fn add_once(&mut self, at: u64, length: u64) -> io::Result<u64> {
+        let mut page = [0; PAGE];
+        self.memory.read_exact_at(&mut page, at)?;
+        match self.repeated.get(&page) {
+            Some((offset, stored)) if *stored >= length => Ok(*offset),
+            _ => {
+                let offset = self.add(at, length)?;
+                self.repeated.insert(page, (offset, length));
+                Ok(offset)
+            }
+        }
+    }
 }
 
 /// All of memory that is not zeroes, by what it is.
 fn runs(memory: &File, image: &Image<'_>) -> io::Result<Vec<Run>> {
     let length = memory.metadata()?.len();
     let (mut runs, mut buffer) = (Vec::<Run>::new(), vec![0; STRETCH]);
+    let mut before = [0; PAGE];
     let mut at = 0;
     while let Some((start, end)) = next_data(memory, at, length)? {
         at = start - start % PAGE_BYTES;
@@ -96,8 +152,9 @@ fn runs(memory: &File, image: &Image<'_>) -> io::Result<Vec<Run>> {
             memory.read_exact_at(&mut buffer[..count], at)?;
             for page in buffer[..count].chunks_exact(PAGE) {
                 if *page != ZEROES {
-                    add(&mut runs, at, page, image)?;
+                    add(&mut runs, at, page, *page == before, image)?;
                 }
+                before.copy_from_slice(page);
                 at += PAGE_BYTES;
             }
         }
@@ -105,30 +162,42 @@ fn runs(memory: &File, image: &Image<'_>) -> io::Result<Vec<Run>> {
     Ok(runs)
 }
 
-fn add(runs: &mut Vec<Run>, at: u64, page: &[u8], image: &Image<'_>) -> io::Result<()> {
-    let mut last = runs.last_mut().filter(|run| run.end() == at);
-    if let Some(run) = &mut last
-        && let Source::Kernel(offset) = run.source
-        && image.has(page, offset + run.length())?
-    {
-        run.pages += 1;
+/// `again`: the page is the one before it.
+fn add(runs: &mut Vec<Run>, at: u64, page: &[u8], again: bool, image: &Image<'_>) -> io::Result<()> {
+    let new = |source| Run { at, pages: 1, source };
+    let Some(last) = runs.last_mut().filter(|run| run.end() == at) else {
+        runs.push(new(image.find(page)?.map_or(Source::Stored, Source::Kernel)));
         return Ok(());
-    }
-    match (image.find(page)?, last) {
-        (None, Some(run)) if run.source == Source::Stored => run.pages += 1,
-        (found, _) => {
-            runs.push(Run { at, pages: 1, source: found.map_or(Source::Stored, Source::Kernel) });
+    };
+    match last.source {
+        Source::Kernel(offset) if image.has(page, offset + last.length())? => last.pages += 1,
+        Source::Repeated if again => last.pages += 1,
+        // What was stored last is the first of those that are repeated.
+        Source::Stored if again => {
+            last.pages -= 1;
+            let repeated = Run { at: at - PAGE_BYTES, pages: 2, source: Source::Repeated };
+            if last.pages == 0 {
+                *last = repeated;
+            } else {
+                runs.push(repeated);
+            }
         }
+        source => match image.find(page)? {
+            Some(offset) => runs.push(new(Source::Kernel(offset))),
+            None if source == Source::Stored => last.pages += 1,
+            None => runs.push(new(Source::Stored)),
+        },
     }
     Ok(())
 }
 
-/// Fewer runs: short ones of the kernel's are stored, and stored ones that are close to each other are one.
+/// Fewer runs: short ones are stored, and stored ones that are close to each other are one.
 fn merged(runs: Vec<Run>) -> Vec<Run> {
-    let mut gap = GAP;
+    let extents = |run: &Run| run.pages.div_ceil(run.pages_an_extent());
+    let mut gap = 0;
     let mut runs = joined(runs, gap);
-    while runs.len() > MAX_EXTENTS {
-        gap *= 4;
+    while runs.iter().map(extents).sum::<u64>() > MAX_EXTENTS {
+        gap = 4 * gap + 1;
         runs = joined(runs, gap);
     }
     runs
@@ -137,7 +206,8 @@ fn merged(runs: Vec<Run>) -> Vec<Run> {
 fn joined(runs: Vec<Run>, gap: u64) -> Vec<Run> {
     let mut joined = Vec::<Run>::with_capacity(runs.len());
     for mut run in runs {
-        if run.pages < KERNEL_RUN.max(gap) {
+        let shortest = if run.source == Source::Repeated { REPEATED_RUN } else { KERNEL_RUN };
+        if run.pages < shortest.max(gap) {
             run.source = Source::Stored;
         }
         match joined.last_mut() {
@@ -247,9 +317,9 @@ mod tests {
         memory.extend([1000, 1001]); // changed
         memory.extend(33..=60);
         memory.extend([0; 100]);
-        memory.extend([2000, 0, 2001, 5, 6]); // too little of the kernel's
+        memory.extend([2000, 2001, 5, 6, 7, 0, 2002]); // too little of the kernel's
         let extents = there_and_back(&pages(&memory), &pages(&kernel));
-        let expected = [(40, 30, 0, true), (70, 2, 0, false), (72, 28, 32, true), (200, 5, 2, false)];
+        let expected = [(40, 30, 0, true), (70, 2, 0, false), (72, 28, 32, true), (200, 5, 2, false), (206, 1, 7, false)];
         let expected = expected.map(|(at, length, offset, kernel)| Extent {
             at: at * PAGE_BYTES,
             length: length * PAGE_BYTES,
@@ -278,7 +348,23 @@ mod tests {
             place[..20].copy_from_slice(&kernel);
         }
         let extents = there_and_back(&pages(&memory), &pages(&kernel));
-        assert!(extents.len() <= MAX_EXTENTS, "{}", extents.len());
+        assert!(extents.len() as u64 <= MAX_EXTENTS, "{}", extents.len());
+    }
+
+    #[test]
+    fn of_many_equal_pages_some_are_stored() {
+        let many = [1, 2, 3].into_iter().chain([7; 100]).chain([8; 20]).chain([9; 6]).chain([7; 15]);
+        let memory = pages(&many.collect::<Vec<u32>>());
+        let mut stored = Vec::new();
+        save(&memory, &pages(&[]), &mut stored).unwrap();
+        let extents = there_and_back(&memory, &pages(&[]));
+        assert_eq!(stored.len() / PAGE, 3 + 32 + 20 + 6);
+        let all: Vec<u64> = extents.iter().map(|extent| extent.length / PAGE_BYTES).collect();
+        assert_eq!(all, [3, 32, 32, 32, 4, 20, 6, 15]);
+        assert_eq!(extents.last().map(|extent| extent.offset), Some(3 * PAGE_BYTES));
+        // However many there are.
+        let extents = there_and_back(&pages(&[7; 50_000]), &pages(&[]));
+        assert_eq!(extents.len(), 64);
     }
 
     #[test]
