@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use agent_protocol::snapshot::ENTROPY;
@@ -21,8 +21,11 @@ const HOST_PATIENCE: Duration = Duration::from_secs(120);
 const SPARE: u64 = 2 << 20;
 /// The smallest piece in which memory is taken.
 const PIECE: u64 = 256 << 10;
-/// What the kernel keeps free for itself, in KiB, and what it makes do with meanwhile.
-const RESERVE: (&str, &str) = ("/proc/sys/vm/min_free_kbytes", "256");
+/// What the kernel keeps back of memory, for itself and of low addresses, and what it makes do with meanwhile.
+const RESERVES: [(&str, &str); 2] =
+    [("/proc/sys/vm/min_free_kbytes", "256"), ("/proc/sys/vm/lowmem_reserve_ratio", "0 0")];
+/// What this program is told to overwrite free memory, in a process of its own.
+pub const OVERWRITE: &str = "overwrite-free-memory";
 /// The boot's id, and where the one of this life lies.
 const BOOT_ID: (&str, &str) = ("/proc/sys/kernel/random/boot_id", "/run/mvm/boot_id");
 
@@ -31,16 +34,24 @@ const BOOT_ID: (&str, &str) = ("/proc/sys/kernel/random/boot_id", "/run/mvm/boot
 pub fn shrink() {
     sys::sync();
     let _ = fs::write("/proc/sys/vm/drop_caches", "3");
-    let reserve = fs::read(RESERVE.0);
-    let _ = fs::write(RESERVE.0, RESERVE.1);
-    overwrite_free_memory();
-    if let Ok(reserve) = reserve {
-        let _ = fs::write(RESERVE.0, reserve);
+    let reserves = RESERVES.map(|(path, _)| (path, fs::read(path)));
+    for (path, less) in RESERVES {
+        let _ = fs::write(path, less);
+    }
+    // Its output ends when it does; its status is the reaper's.
+    let child = Command::new("/proc/self/exe").arg(OVERWRITE).stdout(Stdio::piped()).spawn();
+    if let Some(mut output) = child.ok().and_then(|child| child.stdout) {
+        let _ = io::copy(&mut output, &mut io::sink());
+    }
+    for (path, before) in reserves {
+        let _ = before.and_then(|before| fs::write(path, before));
     }
 }
 
-/// Half of what is free at a time: what an allocator notes at the beginning of each piece stays behind in it.
-fn overwrite_free_memory() {
+/// Overwrites free memory with zeroes, half of it at a time: what an allocator notes at the beginning of each piece
+/// stays behind in it. If the kernel runs out of memory, it ends this process and no other.
+pub fn overwrite_free_memory() {
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let mut held: Vec<Vec<u8>> = Vec::new();
     while let Some(free) = free_memory().filter(|free| *free > SPARE + PIECE) {
         let size = ((free - SPARE) / 2).max(PIECE) as usize;

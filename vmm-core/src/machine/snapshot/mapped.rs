@@ -319,7 +319,13 @@ mod tests {
         memory.extend([0; 100]);
         memory.extend([2000, 2001, 5, 6, 7, 0, 2002]); // too little of the kernel's
         let extents = there_and_back(&pages(&memory), &pages(&kernel));
-        let expected = [(40, 30, 0, true), (70, 2, 0, false), (72, 28, 32, true), (200, 5, 2, false), (206, 1, 7, false)];
+        let expected = [
+            (40, 30, 0, true),
+            (70, 2, 0, false),
+            (72, 28, 32, true),
+            (200, 5, 2, false),
+            (206, 1, 7, false),
+        ];
         let expected = expected.map(|(at, length, offset, kernel)| Extent {
             at: at * PAGE_BYTES,
             length: length * PAGE_BYTES,
