@@ -266,3 +266,13 @@ fn brackets_nested_deeper_than_python_reads_are_told_and_spare_the_rest() {
         format!("import mvm\n{other}@flask.route({}{})\ndef f(): ...\n", "[".repeat(250), "]".repeat(250));
     assert!(read(&foreign).findings.iter().all(|f| f.rule != "MVM001"));
 }
+
+#[test]
+fn a_finding_never_begins_or_ends_within_a_character() {
+    // What stands behind the decorators is indented, and begins with a character of several bytes.
+    for behind in ["  é: pass", "  \u{fffd}\u{fffd}\n", "\té(", "  日本 = 1", "  \u{85}x"] {
+        for decorator in ["@mvm.app(name='a', image=)", "@mvm.app(name='a')", "@mvm.app(name='a', env={"] {
+            read(&format!("import mvm\n{decorator}\n{behind}\n"));
+        }
+    }
+}

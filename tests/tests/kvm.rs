@@ -30,12 +30,10 @@ const LONG: &[&str] = &[
     "a_module_that_fails_at_import",
     "a_module_that_ends_the_process",
     "two_hundred_machines",
-    "two_lives",
     "a_secret_is_in_no_snapshot",
     "what_is_damaged_is_thrown_away",
     "a_restored_machine",
     "a_module_that_connects_when_it_is_imported",
-    "a_freeze_whose_supervisor_is_killed",
 ];
 /// The sources of those that declare apps.
 const DECLARING: &[&str] = &[

@@ -120,7 +120,8 @@ pub(crate) fn parse_head(text: &str, errors: &mut Vec<SyntaxError>) -> Head {
     let head = recover::head(text, &lines, errors);
     if indented {
         let message = "the function must stand at the margin, below its decorator".to_owned();
-        errors.push(SyntaxError { range: start..start + 1, message, unclosed: false });
+        let range = recover::snapped(text, start..start + 1, &(start..start + 1));
+        errors.push(SyntaxError { range, message, unclosed: false });
     }
     head
 }

@@ -51,6 +51,7 @@ const HUGE_PAGE: usize = 2 << 20;
 
 /// Anonymous memory that begins where a huge page does, as it does in the guest: only then can KVM map one as one. It
 /// is mapped for as long as the process lives.
+#[cfg(not(miri))]
 pub fn anonymous(bytes: usize) -> Result<MmapRegion> {
     let failed = |source| Error::Os { what: "map guest memory", source };
     let (protection, flags) =
@@ -73,6 +74,12 @@ pub fn anonymous(bytes: usize) -> Result<MmapRegion> {
     // SAFETY: the range is mapped with this protection, and nothing unmaps it.
     let region = unsafe { MmapRegion::build_raw(memory.cast(), bytes, protection, flags) };
     region.map_err(|e| Error::Memory(e.to_string()))
+}
+
+/// The same where there are no mappings, and nothing can be unmapped.
+#[cfg(miri)]
+pub fn anonymous(bytes: usize) -> Result<MmapRegion> {
+    MmapRegion::new(bytes).map_err(|e| Error::Memory(e.to_string()))
 }
 
 /// Asks for huge pages where the host has some: guests run faster.
