@@ -18,7 +18,7 @@ const SUITES: &[Suite] = &[
     Suite(1, "balloon", 600, ""),
     Suite(2, "outcomes", 600, ""),
     Suite(2, "policy", 600, ""),
-    Suite(2, "interrupt", 600, "killed_vmm"),
+    Suite(1, "interrupt", 600, "killed_vmm"),
     Suite(2, "snapshots", 600, ""),
 ];
 /// What takes long and runs elsewhere as well: not here, unless it is named. What the supervisor does whatever runs the
