@@ -41,6 +41,8 @@ pub enum Work {
         arguments: &'static [&'static str],
         /// Environment for each.
         environment: &'static [(&'static str, &'static str)],
+        /// How many run beside each other. What more than one print is shown when each has ended.
+        beside: usize,
     },
     /// Runs the demo on the programs that the tests use.
     Demo,
@@ -92,6 +94,7 @@ pub const SUITES: &[Suite] = &[
             select: |p| end_to_end(p) && p.target == "tidy",
             arguments: &[],
             environment: &[],
+            beside: 1,
         },
     },
     Suite {
@@ -104,6 +107,7 @@ pub const SUITES: &[Suite] = &[
             select: |p| end_to_end(p) && p.target == "deny",
             arguments: &[],
             environment: &[],
+            beside: 1,
         },
     },
     Suite {
@@ -133,6 +137,7 @@ pub const SUITES: &[Suite] = &[
             select: |p| !end_to_end(p) && !matches!(p.package.as_str(), "mvm-lsp" | "mvmctl"),
             arguments: &[],
             environment: &[],
+            beside: 1,
         },
     },
     Suite {
@@ -141,7 +146,7 @@ pub const SUITES: &[Suite] = &[
         needs: &[setup::CC],
         programs: false,
         when: When::Always,
-        work: Work::Tests { select: |p| p.package == "mvm-lsp", arguments: &[], environment: &[] },
+        work: Work::Tests { select: |p| p.package == "mvm-lsp", arguments: &[], environment: &[], beside: 1 },
     },
     Suite {
         name: "glue",
@@ -157,7 +162,7 @@ pub const SUITES: &[Suite] = &[
         needs: &[setup::CC],
         programs: false,
         when: When::Always,
-        work: Work::Tests { select: |p| p.package == "mvmctl", arguments: &[], environment: &[] },
+        work: Work::Tests { select: |p| p.package == "mvmctl", arguments: &[], environment: &[], beside: 1 },
     },
     Suite {
         name: "sdk",
@@ -249,6 +254,7 @@ pub const SUITES: &[Suite] = &[
             select: |p| p.package == "vmm-core" && p.kind == "lib",
             arguments: &["image::nix"],
             environment: &[("MVM_NIX_TESTS", "1")],
+            beside: 1,
         },
     },
     Suite {
@@ -261,6 +267,7 @@ pub const SUITES: &[Suite] = &[
             select: |p| p.package == "vmm-core" && p.target == "registry",
             arguments: &["--include-ignored"],
             environment: &[],
+            beside: 1,
         },
     },
     Suite {
@@ -273,6 +280,7 @@ pub const SUITES: &[Suite] = &[
             select: |p| p.package == "vmm-core" && p.kind == "lib",
             arguments: &["--include-ignored", "archive", "without_network"],
             environment: &[("MVM_NETWORK_TESTS", "1")],
+            beside: 1,
         },
     },
     Suite {
@@ -289,6 +297,8 @@ pub const SUITES: &[Suite] = &[
             },
             arguments: &["--include-ignored", "--test-threads=2"],
             environment: &[("MVM_BOOT_TESTS", "1")],
+            // Guests wait more than they work.
+            beside: 2,
         },
     },
     Suite {
@@ -320,6 +330,7 @@ pub const SUITES: &[Suite] = &[
             select: |p| end_to_end(p) && p.target == "kvm",
             arguments: &["--include-ignored", "--nocapture"],
             environment: &[("MVM_BOOT_TESTS", "1")],
+            beside: 1,
         },
     },
     Suite {

@@ -1,7 +1,11 @@
 //! `cargo xtask test`: sets up, builds once, runs the suites, and ends each with a line of its own.
 
+use std::fs::File;
+use std::io::Seek;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -128,7 +132,7 @@ fn run_suite(suite: &Suite, options: &Options, shared: &mut Shared) -> Result<()
         Work::Demo => {
             crate::demo::run_with(shared.programs.as_ref().context("the programs are not built")?, options)
         }
-        Work::Tests { select, arguments, environment } => {
+        Work::Tests { select, arguments, environment, beside } => {
             if shared.tests.is_none() {
                 shared.tests = Some(build_tests()?);
             }
@@ -137,7 +141,10 @@ fn run_suite(suite: &Suite, options: &Options, shared: &mut Shared) -> Result<()
             if chosen.is_empty() {
                 bail!("it has no test programs");
             }
-            run_tests(&chosen, arguments, environment, shared.programs.as_ref())
+            let run = |test: &TestProgram, output| {
+                run_program(test, arguments, environment, shared.programs.as_ref(), output)
+            };
+            run_tests(&chosen, *beside, run)
         }
     }
 }
@@ -145,24 +152,71 @@ fn run_suite(suite: &Suite, options: &Options, shared: &mut Shared) -> Result<()
 /// Runs each to its end, even when one before it failed: all failures of a suite are seen at once.
 fn run_tests(
     tests: &[&TestProgram],
+    beside: usize,
+    run: impl Fn(&TestProgram, Option<File>) -> Result<()> + Sync,
+) -> Result<()> {
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let shown = Mutex::new(());
+    let work = || -> Result<()> {
+        while let Some(test) = tests.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let head = format!("\n   {} {} ({})", test.package, test.target, test.kind);
+            let ended = if beside == 1 {
+                println!("{head}");
+                run(test, None)
+            } else {
+                let mut output = output_file(test)?;
+                let ended = run(test, Some(output.try_clone()?));
+                let _one_at_a_time = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                println!("{head}");
+                output.rewind()?;
+                std::io::copy(&mut output, &mut std::io::stdout())?;
+                ended
+            };
+            if ended.is_err() {
+                let name = format!("{}/{}", test.package, test.target);
+                failed.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..beside).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(ended) => ended,
+            Err(_) => bail!("running the test programs crashed"),
+        })
+    })?;
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if failed.is_empty() { Ok(()) } else { bail!("failing test programs: {}", failed.join(", ")) }
+}
+
+/// What a program prints that is shown when it has ended. A file, which nothing that the program leaves behind holds up.
+fn output_file(test: &TestProgram) -> Result<File> {
+    let dir = build::target_dir()?.join("tmp");
+    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    let path = dir.join(format!("{}-{}.output", test.package, test.target));
+    let opened = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+    opened.with_context(|| format!("writing {}", path.display()))
+}
+
+/// Runs one. What it prints is shown at once, or goes into a file.
+fn run_program(
+    test: &TestProgram,
     arguments: &[&str],
     environment: &[(&str, &str)],
     programs: Option<&Programs>,
+    output: Option<File>,
 ) -> Result<()> {
-    let mut failed = Vec::new();
-    for test in tests {
-        println!("\n   {} {} ({})", test.package, test.target, test.kind);
-        let mut command = sh::command(&test.path);
-        command.args(arguments).current_dir(&test.dir).env("CARGO_MANIFEST_DIR", &test.dir);
-        command.envs(environment.iter().copied());
-        if let Some(programs) = programs {
-            command.env("MVM_BIN_DIR", &programs.dir);
-        }
-        if sh::run(&mut command).is_err() {
-            failed.push(format!("{}/{}", test.package, test.target));
-        }
+    let mut command = sh::command(&test.path);
+    command.args(arguments).current_dir(&test.dir).env("CARGO_MANIFEST_DIR", &test.dir);
+    command.envs(environment.iter().copied());
+    if let Some(programs) = programs {
+        command.env("MVM_BIN_DIR", &programs.dir);
     }
-    if failed.is_empty() { Ok(()) } else { bail!("failing test programs: {}", failed.join(", ")) }
+    if let Some(output) = output {
+        command.stdout(output.try_clone()?).stderr(output);
+    }
+    sh::run(&mut command)
 }
 
 /// Builds all test programs in one go, so that every suite shares one set of features and nothing is built twice.
