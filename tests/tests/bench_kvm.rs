@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mvm_tests::cpio::Archive;
-use mvm_tests::outer::{Contents, Files, Outer, libraries_of, package_programs};
+use mvm_tests::outer::{Contents, Files, Outer, inner_kernel, libraries_of, package_programs};
 use mvm_tests::world::{World, broken, files_below, programs};
 
 #[path = "../../vmm-core/mvm-vmm/tests/guest/program.rs"]
@@ -120,8 +120,7 @@ fn the_first_entry_of_a_cpu() {
     }
     let world = World::with_app(APP);
     world.mvmctl(&["build", "app.py"]).expect(0);
-    let kernels = files_below(&World::cache().join("mvm/kernels"));
-    let kernel = kernels.into_iter().find(|path| path.ends_with("vmlinux")).unwrap();
+    let kernel = World::cache().join("mvm/kernels").join(inner_kernel()).join("vmlinux");
     // As large as a guest's; what is in it no CPU looks at so early.
     let (initrd, disk) = (world.path("initrd"), world.path("disk"));
     std::fs::write(&initrd, vec![0; 2 << 20]).unwrap();
@@ -140,7 +139,7 @@ fn the_first_entry_of_a_cpu() {
 #[test]
 #[ignore = "runs in the outer machine"]
 fn measured_beside_qemu() {
-    let guest = Guest { kernel: inner_kernel(), initrd: INITRD.into(), disk: LAYER.into() };
+    let guest = Guest { kernel: kernel_in_there(), initrd: INITRD.into(), disk: LAYER.into() };
     let world = World::with_app(APP);
     let mut cold = Vec::new();
     let report = world.run(&["--json", "--no-snapshot"]).expect(0).json();
@@ -306,6 +305,6 @@ fn qemu([initrd, disk, console, channel, _]: [RawFd; 5], kernel: &Path, cmdline:
     command
 }
 
-fn inner_kernel() -> PathBuf {
+fn kernel_in_there() -> PathBuf {
     std::env::var_os("MVM_TEST_KERNEL").map_or_else(|| Path::new("/").into(), PathBuf::from)
 }

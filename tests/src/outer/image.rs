@@ -118,7 +118,7 @@ fn needed(world: &World) -> String {
 }
 
 /// The digest of the guests' kernel.
-fn inner_kernel() -> String {
+pub fn inner_kernel() -> String {
     let current = json(&World::cache().join("mvm/kernels/current.json"));
     current.as_str().unwrap_or_default().to_owned()
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-pub use image::{Contents, Files, libraries_of, package_programs};
+pub use image::{Contents, Files, inner_kernel, libraries_of, package_programs};
 
 use crate::world::{World, broken};
 

@@ -69,6 +69,13 @@ pub struct Snapshot {
     pub monitor_fd: RawFd,
 }
 
+impl Snapshot {
+    /// Whether it was frozen.
+    pub fn restores(&self) -> bool {
+        self.extents_fd.is_some()
+    }
+}
+
 fn yes() -> bool {
     true
 }

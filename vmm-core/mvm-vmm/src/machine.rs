@@ -237,7 +237,7 @@ fn memory(config: &Config) -> Result<GuestMemoryMmap> {
 /// Fills memory with all that a kernel finds at its start; `None` where it holds a machine that was frozen.
 fn load(config: &Config, mem: &Memory, devices: usize) -> Result<Option<u64>> {
     let mut initrd = sys::take_file(config.initrd_fd);
-    if config.snapshot.as_ref().is_some_and(|snapshot| snapshot.extents_fd.is_some()) {
+    if config.snapshot.as_ref().is_some_and(|snapshot| snapshot.restores()) {
         return Ok(None);
     }
     let rsdp = acpi::write_tables(mem, config.vcpus, devices)?;

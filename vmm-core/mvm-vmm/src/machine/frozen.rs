@@ -146,7 +146,7 @@ impl Snapshot {
         Ok(Snapshot {
             state: sys::take_file(config.state_fd),
             monitor: sys::take_file(config.monitor_fd),
-            restore: config.extents_fd.is_some(),
+            restore: config.restores(),
             supported,
             msr_indices: snapshot::cpu::msr_indices(kvm_fd)?,
         })

@@ -27,6 +27,8 @@ pub const VERSION_1: u64 = 1 << 32;
 pub const EVENT_IDX: u64 = 1 << 29;
 /// Bytes of buffers after which a device's turn ends.
 const TURN: u64 = 64 << 20;
+/// Of [`Pace::Many`], so many chains are looked at first, and four times as many whenever all were filled.
+const FIRST_CHAINS: usize = 4;
 /// What every device offers.
 pub const COMMON: u64 = VERSION_1 | EVENT_IDX;
 /// Bit of the interrupt status register: a queue has used buffers.
@@ -124,7 +126,7 @@ impl Turn {
 enum Pace {
     /// Each chain at once.
     One,
-    /// As many as there are. A driver that has given all of its buffers away, and gives each again when it has been
+    /// Some, then as many as there are: most of what a stream has to say fits into one. A driver that has given all of its buffers away, and gives each again when it has been
     /// emptied, notifies of half of them: one at a time, device and driver would wait for each other all the time.
     Many,
 }
@@ -198,7 +200,7 @@ impl Active {
         let broken = |_| Broken("a queue's rings");
         let (mut left, mut bytes, mut used, mut waits) = (usize::from(ring.size()), 0, false, false);
         let (mut chains, mut written) = (Vec::new(), Vec::new());
-        let most = if pace == Pace::One { 1 } else { usize::MAX };
+        let mut most = if pace == Pace::One { 1 } else { FIRST_CHAINS };
         let turn = loop {
             ring.disable_notification(&*mem).map_err(broken)?;
             while left > 0 {
@@ -225,6 +227,9 @@ impl Active {
                     break;
                 }
                 used = true;
+                if pace == Pace::Many && written.len() == most {
+                    most *= 4;
+                }
                 left = if bytes < TURN { left.saturating_sub(written.len()) } else { 0 };
             }
             if left == 0 {

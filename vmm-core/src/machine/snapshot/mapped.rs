@@ -358,6 +358,13 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_told() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let error = save(&pages(&[1, 2]), &pages(&[]), &full).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
     fn of_many_equal_pages_some_are_stored() {
         let many = [1, 2, 3].into_iter().chain([7; 100]).chain([8; 20]).chain([9; 6]).chain([7; 15]);
         let memory = pages(&many.collect::<Vec<u32>>());

@@ -3,7 +3,6 @@
 //! on the disk before the manifest names it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::BufWriter;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -50,6 +49,8 @@ enum Memory {
 pub struct Contents {
     /// The guest's memory.
     pub memory: File,
+    /// The kernel's image, where memory is kept to be mapped: what is the image's still is mapped from there.
+    pub kernel: Option<File>,
     /// Everything else of the machine.
     pub state: File,
     /// The writable disk.
@@ -101,18 +102,12 @@ fn unpack_one(dir: &Path, name: &str, to: &File, expected: &Packed) -> Result<()
     unpacked.map_err(|e| damaged(&format!("its {name}: {e}")))
 }
 
-/// Saves what a frozen machine left: whole, or not at all. Its memory is kept to be mapped if the kernel's image is
-/// given, which the VMM maps as well. Older snapshots of the same app go, and those that nothing can use any more.
-pub fn save(
-    store: &Path,
-    subject: &Subject,
-    log: Vec<Output>,
-    contents: &Contents,
-    kernel: Option<&Path>,
-) -> Result<Manifest> {
+/// Saves what a frozen machine left: whole, or not at all. Older snapshots of the same app go, and those that nothing
+/// can use any more.
+pub fn save(store: &Path, subject: &Subject, log: Vec<Output>, contents: &Contents) -> Result<Manifest> {
     sweep(store);
     let temporary = store.join(format!("{UNFINISHED}{}", std::process::id()));
-    let saved = fill(&temporary, subject, log, contents, kernel).and_then(|manifest| {
+    let saved = fill(&temporary, subject, log, contents).and_then(|manifest| {
         let place = store.join(subject.key()?);
         match fs::rename(&temporary, &place) {
             // Somebody else was faster: theirs is as good.
@@ -133,29 +128,22 @@ pub fn save(
     }
 }
 
-fn fill(
-    dir: &Path,
-    subject: &Subject,
-    log: Vec<Output>,
-    contents: &Contents,
-    kernel: Option<&Path>,
-) -> Result<Manifest> {
+fn fill(dir: &Path, subject: &Subject, log: Vec<Output>, contents: &Contents) -> Result<Manifest> {
     remove(dir);
     fs::DirBuilder::new().mode(0o700).create(dir).map_err(|e| fsio::error("making", dir, e))?;
     let create = |name| OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(name));
     let failed = |name| move |e| fsio::error("writing the snapshot", &dir.join(name), e);
-    let packed =
-        |name, from| create(name).and_then(|to| pack(from, BufWriter::new(to))).map_err(failed(name));
+    let packed = |name, from| create(name).and_then(|to| pack(from, to)).map_err(failed(name));
     let mapped = |kernel| {
-        let (kernel, to) = (File::open(kernel)?, create(MEMORY)?);
-        let extents = mapped::save(&contents.memory, &kernel, &to)?;
+        let to = create(MEMORY)?;
+        let extents = mapped::save(&contents.memory, kernel, &to)?;
         to.sync_data()?;
         Ok(Memory::Mapped { file: Identity::of(&to.metadata()?), extents })
     };
     let manifest = Manifest {
         subject: subject.clone(),
         log,
-        memory: match kernel {
+        memory: match &contents.kernel {
             Some(kernel) => mapped(kernel).map_err(failed(MEMORY))?,
             None => Memory::Packed(packed(MEMORY, &contents.memory)?),
         },

@@ -38,12 +38,12 @@ fn contents() -> Contents {
         file.write_all(text).unwrap();
         file
     };
-    Contents { memory: with(&[1; 9000]), state: with(b"state"), scratch: with(b"scratch") }
+    Contents { memory: with(&[1; 9000]), kernel: None, state: with(b"state"), scratch: with(b"scratch") }
 }
 
 fn empty() -> Contents {
     let file = || tempfile::tempfile().unwrap();
-    Contents { memory: file(), state: file(), scratch: file() }
+    Contents { memory: file(), kernel: None, state: file(), scratch: file() }
 }
 
 fn text(mut file: &File) -> String {
@@ -95,7 +95,7 @@ fn what_is_saved_comes_back_and_is_its_owners_alone() {
     let dir = tempfile::tempdir().unwrap();
     let subject = subject("w", dir.path());
     let log = vec![Output { stream: "stdout".into(), text: "imported\n".into() }];
-    save(dir.path(), &subject, log.clone(), &contents(), None).unwrap();
+    save(dir.path(), &subject, log.clone(), &contents()).unwrap();
     let place = dir.path().join(subject.key().unwrap());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&place), 0o700);
@@ -116,7 +116,7 @@ fn what_is_not_whole_or_a_link_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let subject = subject("w", dir.path());
     let place = dir.path().join(subject.key().unwrap());
-    let manifest = save(dir.path(), &subject, vec![], &contents(), None).unwrap();
+    let manifest = save(dir.path(), &subject, vec![], &contents()).unwrap();
     let memory = place.join("memory");
     OpenOptions::new().append(true).open(&memory).unwrap().write_all(b"more").unwrap();
     assert!(manifest.unpack_memory(&place, &empty()).is_err());
@@ -137,17 +137,19 @@ fn memory_that_is_mapped_is_the_file_that_was_written_and_no_other() {
     memory.write_all(&[4; 1 << 12]).unwrap();
     memory.set_len(1 << 20).unwrap();
     let subject = subject("w", dir.path());
-    let contents = Contents { memory, ..contents() };
-    let manifest = save(dir.path(), &subject, vec![], &contents, Some(&kernel)).unwrap();
+    let contents = Contents { memory, kernel: Some(File::open(&kernel).unwrap()), ..contents() };
+    let manifest = save(dir.path(), &subject, vec![], &contents).unwrap();
     let place = dir.path().join(subject.key().unwrap());
     assert_eq!(read(&place).unwrap(), manifest);
     let (file, extents) = manifest.mapped(&place).unwrap().unwrap();
     assert_eq!(file.metadata().unwrap().len(), 1 << 12, "the kernel's pages are in its own file");
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(extents.iter().map(|extent| extent.kernel).collect::<Vec<_>>(), [true, false]);
-    // One byte is another, and then the same again: it was written to.
+    // The same bytes, and they were written anew: a tick of the clock that files' times are told by is ten milliseconds
+    // at most.
     let path = place.join("memory");
     let bytes = fs::read(&path).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
     fs::write(&path, &bytes).unwrap();
     assert!(manifest.mapped(&place).is_err());
     let mut cut = bytes.clone();
@@ -165,7 +167,7 @@ fn one_that_cannot_be_finished_leaves_nothing() {
     let subject = subject("w", dir.path());
     // Its state cannot be read: what was written before that goes.
     let state = OpenOptions::new().write(true).open(dir.path().join("program")).unwrap();
-    let error = save(dir.path(), &subject, vec![], &Contents { state, ..contents() }, None).unwrap_err();
+    let error = save(dir.path(), &subject, vec![], &Contents { state, ..contents() }).unwrap_err();
     assert!(error.to_string().contains("writing the snapshot"), "{error}");
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["program"]);
@@ -180,14 +182,14 @@ fn a_new_one_takes_the_place_of_the_apps_older_ones() {
     let gone = format!(".new-{}", u32::MAX);
     fs::create_dir(dir.path().join(&gone)).unwrap();
     for subject in [&old, &other, &new, &new] {
-        save(dir.path(), subject, vec![], &contents(), None).unwrap();
+        save(dir.path(), subject, vec![], &contents()).unwrap();
     }
     let is_there = |subject: &Subject| dir.path().join(subject.key().unwrap()).is_dir();
     assert!(!is_there(&old) && is_there(&other) && is_there(&new));
     assert!(!dir.path().join(gone).exists(), "what a process that is gone has left");
     // The programs were installed anew: nothing starts from it any more.
     fs::write(dir.path().join("program"), "another").unwrap();
-    save(dir.path(), &subject("third", dir.path()), vec![], &contents(), None).unwrap();
+    save(dir.path(), &subject("third", dir.path()), vec![], &contents()).unwrap();
     assert!(!is_there(&other) && !is_there(&new));
 }
 
@@ -197,7 +199,7 @@ fn a_collection_takes_what_no_build_refers_to() {
     let home = Home::at(dir.path());
     let store = store::place(&home).unwrap();
     let subject = subject("w", dir.path());
-    save(&store, &subject, vec![], &contents(), None).unwrap();
+    save(&store, &subject, vec![], &contents()).unwrap();
     let place = store.join(subject.key().unwrap());
     assert_eq!(gc(&home, true).unwrap().files, [format!("snapshots/{}", subject.key().unwrap())]);
     assert!(place.exists(), "a dry run removes nothing");

@@ -36,10 +36,15 @@ pub struct Frozen {
 }
 
 enum What {
-    /// With the kernel's image, if memory is kept to be mapped.
-    Freeze { store: PathBuf, subject: Box<Subject>, kernel: Option<PathBuf> },
+    Freeze {
+        store: PathBuf,
+        subject: Box<Subject>,
+    },
     /// Memory that is not mapped is being unpacked.
-    Restore { log: Vec<Output>, unpacking: Option<JoinHandle<Result<()>>> },
+    Restore {
+        log: Vec<Output>,
+        unpacking: Option<JoinHandle<Result<()>>>,
+    },
 }
 
 /// The same once the VMM runs.
@@ -74,9 +79,9 @@ pub fn prepare(launch: &Launch, scratch: &File, maps: bool) -> Result<Option<Fro
         Plan::Boot => return Ok(None),
         Plan::Freeze { store } => {
             let memory = empty_memory().map_err(failed)?;
-            let kernel = maps.then(|| launch.kernel.clone());
-            let what = What::Freeze { store: store.clone(), subject, kernel };
-            (Arc::new(Contents { memory, state, scratch }), None, what)
+            let kernel = maps.then(|| File::open(&launch.kernel)).transpose().map_err(failed)?;
+            let what = What::Freeze { store: store.clone(), subject };
+            (Arc::new(Contents { memory, kernel, state, scratch }), None, what)
         }
         Plan::Restore { from } => {
             let manifest = snapshot::read(from)?;
@@ -91,7 +96,7 @@ pub fn prepare(launch: &Launch, scratch: &File, maps: bool) -> Result<Option<Fro
                 }
                 None => (empty_memory().map_err(failed)?, None),
             };
-            let contents = Arc::new(Contents { memory, state, scratch });
+            let contents = Arc::new(Contents { memory, kernel: None, state, scratch });
             manifest.unpack(from, &contents)?;
             let log = manifest.log.clone();
             let unpacking = match extents {
@@ -143,7 +148,7 @@ impl Held {
     /// Freezes the machine, which has said that it may be, and saves it. `end` ends its process in between: the rest
     /// needs it no more.
     pub fn freeze(self, guest: &Guest, end: impl FnOnce()) -> Result<()> {
-        let What::Freeze { store, subject, kernel } = self.files.what else { return Err(unsupported()) };
+        let What::Freeze { store, subject } = self.files.what else { return Err(unsupported()) };
         if guest.has_connected() {
             let message = "freezing the machine: its modules open a connection when they are imported";
             return Err(Error::new(ErrorKind::Policy, message).help("open it when a function is called"));
@@ -154,7 +159,7 @@ impl Held {
         end();
         let (mut log, _) = guest.log.follow();
         log.retain(|output| matches!(output.stream.as_str(), "stdout" | "stderr"));
-        snapshot::save(&store, &subject, log, &self.files.contents, kernel.as_deref()).map(drop)
+        snapshot::save(&store, &subject, log, &self.files.contents).map(drop)
     }
 }
 
